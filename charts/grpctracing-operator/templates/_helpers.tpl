@@ -1,0 +1,136 @@
+{{/* Names, labels and the pieces that the Deployment and the uninstall Job share. Names leave room for a suffix. */}}
+
+{{- define "grpctracing.name" -}}
+{{- printf "%s-grpctracing-operator" .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "grpctracing.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "grpctracing.name" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "grpctracing.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of the operator's pods only: the Job of the hook must not get traffic or count for the budget. */}}
+{{- define "grpctracing.selector" -}}
+app.kubernetes.io/name: grpctracing-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "grpctracing.labels" -}}
+app.kubernetes.io/name: grpctracing-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: grpctracing
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end -}}
+
+{{- define "grpctracing.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "grpctracing.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{- define "grpctracing.env" -}}
+- name: GRPCTRACING_WATCH_NAMESPACES
+  value: {{ join "," .Values.watchNamespaces | quote }}
+- name: GRPCTRACING_COLLECTOR_IMAGE
+  value: {{ .Values.collectorImage | quote }}
+- name: GRPCTRACING_HTTP_PORT
+  value: "8080"
+- name: GRPCTRACING_LOG_LEVEL
+  value: {{ .Values.logLevel | quote }}
+- name: GRPCTRACING_RESYNC_SECONDS
+  value: {{ .Values.resyncSeconds | quote }}
+- name: GRPCTRACING_OPERATOR_DEPLOYMENT
+  value: {{ printf "%s/%s" .Release.Namespace (include "grpctracing.name" .) | quote }}
+{{- with .Values.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "grpctracing.podCommon" -}}
+serviceAccountName: {{ include "grpctracing.serviceAccount" . }}
+enableServiceLinks: false
+securityContext:
+  {{- include "grpctracing.podSecurityContext" . | nindent 2 }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 16Mi}
+{{- end -}}
+
+{{- define "grpctracing.containerCommon" -}}
+image: {{ include "grpctracing.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+env:
+  {{- include "grpctracing.env" . | nindent 2 }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- include "grpctracing.containerSecurityContext" . | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no Pod, no RBAC object. */}}
+{{- define "grpctracing.rules" -}}
+- apiGroups: [grpctracing.dev]
+  resources: [grpctracings]
+  verbs: [get, list, watch, patch]
+- apiGroups: [grpctracing.dev]
+  resources: [grpctracings/status]
+  verbs: [patch]
+- apiGroups: [grpctracing.dev]
+  resources: [grpctracings/finalizers] # owner references that block deletion
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments] # patch: those that are traced; create and delete: the Collector
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets] # of a Collector with more than one replica
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end -}}

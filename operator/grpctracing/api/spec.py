@@ -1,0 +1,99 @@
+"""`spec`: what a user asks for, put together from its parts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grpctracing.api.base import Model, Schema, rule, rules
+from grpctracing.api.collector import Collector
+from grpctracing.api.environment import Env, ResourceAttributes
+from grpctracing.api.instrumentation import Instrumentation
+from grpctracing.api.sampling import Keep, Sampler
+from grpctracing.api.selector import LabelSelector
+from grpctracing.api.values import duration
+
+Propagator = Literal["tracecontext", "baggage", "b3", "b3multi", "none"]
+
+
+class Bootstrap(Model):
+    """The Python bootstrap that is mounted into the containers."""
+
+    enabled: bool = Field(
+        default=True,
+        description="false: only the OTEL_* variables, for services that carry an OpenTelemetry SDK in their code (Go, Java, …).",
+    )
+
+
+class Rollout(Model):
+    """How changes reach the Deployments."""
+
+    model_config = rules(
+        rule(
+            "self.strategy != 'Admission'",
+            "spec.rollout.strategy: Admission is not served in this release; use Patch",
+            at=".strategy",
+        ),
+    )
+
+    mode: Literal["Apply", "Plan"] = Field(
+        default="Apply", description="Apply: patch the Deployments. Plan: report what would be patched, change nothing."
+    )
+    strategy: Literal["Patch", "Admission"] = Field(
+        default="Patch", description="Patch: each Deployment is patched once. Admission is not served in this release."
+    )
+    max_concurrent: Annotated[int, Schema(minimum=1, maximum=100)] = Field(
+        default=5, description="Deployments that may roll out at once because of us."
+    )
+    health_timeout: Annotated[str, duration("10s", "1h")] = Field(
+        default="5m", description="A Deployment that is not healthy this long after its patch is reported as Degraded."
+    )
+
+
+class GrpcTracingSpec(Model):
+    """What is traced, how much of it, and where it goes."""
+
+    model_config = rules(
+        rule(
+            "!has(self.preflight) || self.preflight != 'Auto'",
+            "spec.preflight: Auto is not served in this release; use Never",
+            at=".preflight",
+        ),
+    )
+
+    selector: LabelSelector | None = Field(
+        default=None,
+        description="Deployments of the namespace to trace, by their labels. Absent: only those annotated "
+        'grpctracing.dev/inject. {}: all. A Deployment annotated grpctracing.dev/inject: "false" is never traced.',
+    )
+    sampler: Annotated[Sampler, Schema(default={"type": "parentbased_always_on"})] = Field(
+        default_factory=Sampler, description="Which traces are recorded."
+    )
+    keep: Keep = Field(default_factory=Keep, description="Calls that are exported whatever the sampler said.")
+    propagators: Annotated[
+        tuple[Propagator, ...],
+        Schema(
+            rule(
+                "self.size() == 1 || !('none' in self)",
+                "spec.propagators: none excludes the others; remove it or them",
+            ),
+            minItems=1,
+            maxItems=5,
+            **{"x-kubernetes-list-type": "set"},
+        ),
+    ] = Field(
+        default=("tracecontext", "baggage"), description="Formats of context in gRPC metadata, as in OTEL_PROPAGATORS."
+    )
+    collector: Collector = Field(default_factory=Collector, description="Where spans and metrics go.")
+    instrumentation: Instrumentation = Field(
+        default_factory=Instrumentation, description="What is recorded of each call."
+    )
+    resource_attributes: ResourceAttributes = Field(
+        default_factory=dict, description="Attributes of every span's resource, e.g. deployment.environment.name."
+    )
+    env: Env = Field(default=(), description="More OTEL_* variables for every injected container.")
+    bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="The Python bootstrap.")
+    preflight: Literal["Auto", "Never"] = Field(
+        default="Never",
+        description="Never: images are not probed before injection. Auto is not served in this release.",
+    )
+    rollout: Rollout = Field(default_factory=Rollout, description="How changes reach the Deployments.")

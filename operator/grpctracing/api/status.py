@@ -1,0 +1,77 @@
+"""`status`: what the operator has seen, for people and for `kubectl wait`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grpctracing.api.base import Model, Schema
+
+MAX_WORKLOADS = 50
+_TIME = Schema(format="date-time", maxLength=64)
+WorkloadState = Literal["Pending", "Progressing", "Injected", "Instrumented", "Degraded", "Skipped"]
+
+
+class Condition(Model):
+    """A `metav1.Condition`."""
+
+    type: Annotated[str, Schema(minLength=1, maxLength=316)] = Field(
+        description="Ready, CollectorReady, Progressing or Degraded."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: Annotated[int | None, Schema(format="int64", minimum=0)] = Field(
+        default=None, description="Generation of the object that this was decided for."
+    )
+    last_transition_time: Annotated[str, _TIME] = Field(description="When the status last changed.")
+    reason: Annotated[str, Schema(minLength=1, maxLength=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")] = (
+        Field(description="Why, as one word of a documented, closed set.")
+    )
+    message: Annotated[str, Schema(maxLength=32768)] = Field(
+        default="", description="Why, for people, and what to do next."
+    )
+
+
+class Counts(Model):
+    """Numbers of Deployments, in all and by state."""
+
+    matched: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Deployments that this object is for.")
+    instrumented: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Healthy, and spans have arrived.")
+    injected: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Healthy, no span seen yet.")
+    progressing: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Rolling out because of us.")
+    degraded: Annotated[int, Schema(minimum=0)] = Field(
+        default=0, description="Unhealthy or contested; see the message."
+    )
+    pending: Annotated[int, Schema(minimum=0)] = Field(default=0, description="To be injected, or planned only.")
+    skipped: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Left alone; the message says why.")
+
+
+class Workload(Model):
+    """What became of one Deployment."""
+
+    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the Deployment.")
+    state: WorkloadState = Field(description="Where it stands.")
+    reason: Annotated[str, Schema(maxLength=128)] = Field(default="", description="Why, as one word.")
+    message: Annotated[str, Schema(maxLength=2048)] = Field(default="", description="Why, and what to do next.")
+    service: Annotated[str, Schema(maxLength=512)] = Field(default="", description="service.name of its spans.")
+    containers: Annotated[
+        tuple[Annotated[str, Schema(maxLength=63)], ...], Schema(maxItems=64, **{"x-kubernetes-list-type": "atomic"})
+    ] = Field(default=(), description="Containers that are injected.")
+    last_transition_time: Annotated[str | None, _TIME] = Field(default=None, description="When the state last changed.")
+
+
+class GrpcTracingStatus(Model):
+    """What the operator has seen."""
+
+    observed_generation: Annotated[int | None, Schema(format="int64", minimum=0)] = Field(
+        default=None, description="Generation of the object that this status is for."
+    )
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Schema(maxItems=16, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = Field(default=(), description="Ready, CollectorReady, Progressing and Degraded.")
+    counts: Counts = Field(default_factory=Counts, description="Numbers of Deployments by state.")
+    workloads: Annotated[
+        tuple[Workload, ...],
+        Schema(maxItems=MAX_WORKLOADS, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = Field(default=(), description="Deployments that this object is for, worst first, at most 50.")

@@ -1,0 +1,7 @@
+"""Entry point of `python -m grpctracing.cli`."""
+
+import sys
+
+from grpctracing.cli import main
+
+sys.exit(main())

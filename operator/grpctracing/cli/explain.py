@@ -1,0 +1,56 @@
+"""`explain`: what the operator thinks of a Deployment, and why; asks the same `decide` that the operator asks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from grpctracing.controllers.inherited import Inherited
+from grpctracing.controllers.world import Unreadable, parse
+from grpctracing.injection import Seen, decide
+from grpctracing.kube import config, errors
+from grpctracing.kube.client import Client
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpctracing.injection import Verdict
+    from grpctracing.settings import Settings
+
+
+async def explain(settings: Settings, environ: Mapping[str, str], deployment: tuple[str, str]) -> int:
+    """Print the verdict on a Deployment; return 0, or 1 when there is no such Deployment or it can't be judged."""
+    client = Client(await config.load(environ), rate=settings.requests_per_second)
+    namespace, name = deployment
+    try:
+        live = await client.get(DEPLOYMENTS, namespace, name)
+        tracings = [parse(obj) for obj in await client.list(GRPC_TRACINGS, namespace)]
+        inherited = await Inherited(client).of(live)
+    except (errors.NotFound, Unreadable) as error:
+        sys.stderr.write(f"grpctracing: {error}\n")
+        return 1
+    finally:
+        await client.close()
+    sys.stdout.write(text(f"{namespace}/{name}", decide(Seen(live, tracings, inherited=inherited))))
+    return 0
+
+
+def text(workload: str, verdict: Verdict) -> str:
+    """Return the verdict for a terminal. What only the running operator knows (spans, fights) is not in it."""
+    lines = [
+        f"Deployment  {workload}",
+        f"GrpcTracing {verdict.tracing or '-'}",
+        f"State       {verdict.state.value} ({verdict.reason.value})",
+        f"Action      {verdict.action.value}",
+    ]
+    if verdict.message:
+        lines.append(f"Because     {verdict.message}")
+    if verdict.containers:
+        lines += [f"Service     {verdict.service}", f"Containers  {', '.join(verdict.containers)}"]
+    if verdict.others:
+        lines.append(f"Also match  {', '.join(verdict.others)} (they stand back)")
+    if verdict.patch is not None:
+        lines += ["", "Patch:", json.dumps(verdict.patch["spec"], indent=2)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,44 @@
+"""`run`: the operator itself, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from grpctracing import telemetry
+from grpctracing.controllers import payload
+from grpctracing.controllers.engine import Engine
+from grpctracing.kube import config
+from grpctracing.kube.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpctracing.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run until told to stop; return 0, or 1 when a part of the operator broke (the pod is then restarted)."""
+    telemetry.configure_logging(settings.log_level)
+    flush = telemetry.configure_tracing(environ)
+    files = payload.load(settings.payload_dir)
+    client = Client(await config.load(environ), rate=settings.requests_per_second)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log.info("starting", extra={"namespaces": list(settings.watch_namespaces) or "*", "payload_files": len(files)})
+    try:
+        await Engine(client, settings, files).run(stop)
+    except Exception:
+        log.exception("stopping after a failure")
+        return 1
+    finally:
+        await client.close()
+        flush()
+    log.info("stopped")
+    return 0

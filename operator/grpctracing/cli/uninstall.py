@@ -1,0 +1,217 @@
+"""`uninstall`: everything as it was before, for the chart's pre-delete hook and for hand work.
+
+GrpcTracing objects stay, because a user wrote them; they lose our finalizer, so that nobody waits for an operator that is
+gone. The operator is stopped first and started again should this not succeed: two writers would fight. A pass is repeated
+until one finds nothing to do, which also catches what a dying operator did last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from grpctracing.controllers.lifecycle import FINALIZER
+from grpctracing.controllers.ownership import controllers, is_own
+from grpctracing.controllers.world import Unreadable, parse
+from grpctracing.controllers.write import settle
+from grpctracing.injection import Seen, decide
+from grpctracing.kube import config, errors
+from grpctracing.kube.apply import OWNED_SELECTOR, find
+from grpctracing.kube.client import MERGE, Client
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, OWNED, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpctracing.api import GrpcTracing
+    from grpctracing.injection import Verdict
+    from grpctracing.kube.resources import JSON, Resource
+    from grpctracing.settings import Settings
+
+PATIENCE: Final = 300.0
+STOP_PATIENCE: Final = 60.0
+PAUSE: Final = 2.0
+AT_ONCE: Final = 8
+
+
+async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Take out, delete and release everything in scope, within six minutes; return 0, or 1 when something is left."""
+    client = Client(await config.load(environ), rate=settings.requests_per_second)
+    work = Uninstall(client, settings.watch_namespaces, settings.operator_deployment)
+    doing = asyncio.create_task(work.run())
+    # The deadline of the hook's Job ends us with SIGTERM: then, too, the operator must not stay stopped.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, doing.cancel)
+    try:
+        await asyncio.wait([doing], timeout=STOP_PATIENCE + PATIENCE)
+        if not doing.done() or doing.cancelled():
+            work.failures.setdefault("time", "ended before everything was done; run it again")
+            doing.cancel()
+            await asyncio.wait([doing])
+        if work.failures:
+            await work.start_operator()
+        if not doing.cancelled():
+            doing.result()
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        await client.close()
+    return work.summary()
+
+
+@dataclass(slots=True)
+class Uninstall:
+    """One uninstallation and what came of it; *operator* is namespace and name of the operator's own Deployment."""
+
+    client: Client
+    namespaces: tuple[str, ...]
+    operator: tuple[str, str] | None = None
+    done: dict[str, int] = field(default_factory=lambda: {"reverted": 0, "deleted": 0, "released": 0})
+    failures: dict[str, str] = field(default_factory=dict)
+    """What could not be done in the last whole pass, and why."""
+    _refused: dict[str, str] = field(default_factory=dict)
+    _replicas: int = 0
+
+    async def run(self) -> None:
+        """Stop the operator, then repeat until a pass has nothing to do."""
+        await self._stop_operator()
+        while True:
+            before = sum(self.done.values())
+            self._refused = {}
+            try:
+                await self._pass()
+            except errors.ApiError as error:
+                self._refused["the API server"] = str(error)
+            self.failures = self._refused
+            if not self.failures and sum(self.done.values()) == before:
+                return
+            await asyncio.sleep(PAUSE)
+
+    async def start_operator(self) -> None:
+        """Give the operator its replicas back: what is left still needs somebody to look after it."""
+        if self.operator is not None and self._replicas:
+            await self._scale(self.operator, self._replicas)
+            say("starting", f"{self.operator[0]}/{self.operator[1]} again")
+
+    def summary(self) -> int:
+        """Print what came of it; return the exit code."""
+        for what, why in sorted(self.failures.items()):
+            say("failed", f"{what}: {why}")
+        say(
+            "done" if not self.failures else "not done",
+            ", ".join(f"{number} {what}" for what, number in self.done.items()),
+        )
+        return 1 if self.failures else 0
+
+    async def _stop_operator(self) -> None:
+        """Scale the operator's own Deployment to zero and wait for its pods to be gone."""
+        live = await find(self.client, DEPLOYMENTS, *self.operator) if self.operator else None
+        if self.operator is None or live is None or not (replicas := int(live["spec"].get("replicas", 1))):
+            return
+        self._replicas = replicas
+        await self._scale(self.operator, 0)
+        say("stopping", f"{self.operator[0]}/{self.operator[1]}, so that nobody injects again")
+        end = time.monotonic() + STOP_PATIENCE
+        while live is not None and not stopped(live) and time.monotonic() < end:
+            await asyncio.sleep(PAUSE / 2)
+            live = await find(self.client, DEPLOYMENTS, *self.operator)
+
+    async def _scale(self, deployment: tuple[str, str], replicas: int) -> None:
+        await self.client.patch(DEPLOYMENTS, *deployment, {"spec": {"replicas": replicas}}, kind=MERGE)
+
+    async def _pass(self) -> None:
+        tracings: list[JSON] = await self._list(GRPC_TRACINGS)
+        by_namespace: dict[str, list[GrpcTracing]] = {}
+        for obj in tracings:
+            try:
+                by_namespace.setdefault(obj["metadata"]["namespace"], []).append(parse(obj))
+            except Unreadable as error:
+                say("note", f"{error}; its workloads are reverted by what managedFields tells")
+        deployments: list[JSON] = await self._list(DEPLOYMENTS)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def revert(deployment: JSON) -> None:
+            async with gate:
+                await self._revert(deployment, by_namespace.get(deployment["metadata"]["namespace"], []))
+
+        await asyncio.gather(*(revert(deployment) for deployment in deployments if not is_own(deployment)))
+        if self._refused:
+            return  # a workload that still carries the injection still needs what it points at
+        for resource in (DEPLOYMENTS, *OWNED):
+            await self._delete(resource)
+        for obj in tracings:
+            await self._release(obj)
+
+    async def _revert(self, deployment: JSON, tracings: list[GrpcTracing]) -> None:
+        def think(live: JSON) -> Verdict:
+            return decide(Seen(live, tracings, reverting=True))
+
+        name = str(key_of(deployment))
+        try:
+            outcome = await settle(self.client, deployment, think)
+        except errors.ApiError as error:
+            self._refused[f"Deployment {name}"] = str(error)
+            return
+        if outcome.written:
+            self._did("reverted", name)
+
+    async def _delete(self, resource: Resource) -> None:
+        for obj in await self._list(resource, OWNED_SELECTOR):
+            if not controllers(obj) or obj["metadata"].get("deletionTimestamp"):
+                continue
+            name = f"{resource.kind} {key_of(obj)}"
+            try:
+                await self.client.delete(resource, obj)
+            except errors.ApiError as error:
+                self._refused[name] = str(error)
+            else:
+                self._did("deleted", name)
+
+    async def _release(self, obj: JSON) -> None:
+        """Take our finalizer off, and the status with it: nobody keeps it true any more."""
+        metadata = obj["metadata"]
+        finalizers = metadata.get("finalizers") or []
+        key = key_of(obj)
+        try:
+            if obj.get("status"):
+                await self.client.patch(GRPC_TRACINGS, *key, {"status": None}, kind=MERGE, subresource="status")
+            if FINALIZER in finalizers:
+                rest = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
+                body = {"metadata": {"uid": metadata["uid"], "finalizers": rest}}
+                await self.client.patch(GRPC_TRACINGS, *key, body, kind=MERGE)
+                self._did("released", f"GrpcTracing {key}")
+        except errors.NotFound:
+            return  # it had been deleted and waited only for this
+        except errors.ApiError as error:
+            self._refused[f"GrpcTracing {key}"] = str(error)
+
+    async def _list(self, resource: Resource, selector: str = "") -> list[JSON]:
+        found: list[JSON] = []
+        for namespace in self.namespaces or (None,):
+            try:
+                items = await self.client.list(resource, namespace, selector=selector)
+            except errors.NotFound:
+                continue  # the kind is not served: the CustomResourceDefinition has been removed before
+            for item in items:
+                item.update(apiVersion=resource.api_version, kind=resource.kind)
+            found += items
+        return found
+
+    def _did(self, what: str, name: str) -> None:
+        self.done[what] += 1
+        say(what, name)
+
+
+def stopped(deployment: JSON) -> bool:
+    """Tell whether a Deployment that was scaled to zero has no pod left."""
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return seen and not status.get("replicas", 0) and not status.get("terminatingReplicas", 0)
+
+
+def say(what: str, detail: str) -> None:
+    """Print one line of the report."""
+    sys.stdout.write(f"{what:<9} {detail}\n")
+    sys.stdout.flush()

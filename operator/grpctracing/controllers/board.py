@@ -1,0 +1,133 @@
+"""The board: the last verdict on each workload, and the state of each GrpcTracing. What the status is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from grpctracing import telemetry
+from grpctracing.injection import Action, Reason, State, Verdict
+from grpctracing.kube.resources import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+UNREADABLE: Final = "Unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the tracing controller found out about one GrpcTracing.
+
+    *collector* and *trouble* are (reason, message); *collector_ready* is None where it is not ours to know (External).
+    """
+
+    collector_ready: bool | None = False
+    collector: tuple[str, str] = ("Creating", "The Collector is being created.")
+    trouble: tuple[str, str] | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Tell whether nothing can be said about workloads: what was said of them last stands."""
+        return self.trouble is not None and self.trouble[0] == UNREADABLE
+
+
+@dataclass(slots=True)
+class Board:
+    """Written by the controllers, read by the status; *changed* is called with a GrpcTracing's key."""
+
+    changed: Callable[[Key], None]
+    facts: dict[Key, Facts] = field(default_factory=dict)
+    _verdicts: dict[Key, Verdict] = field(default_factory=dict)
+    _listed: dict[Key, dict[str, Verdict]] = field(default_factory=dict)
+    _surveyed: set[str] = field(default_factory=set)
+    _stumbled: set[Key] = field(default_factory=set)
+
+    def report(self, key: Key, verdict: Verdict) -> Verdict | None:
+        """Note the verdict on a workload; return the one before."""
+        before = self._verdicts.get(key)
+        told = replace(verdict, patch=None)  # may be large, and belongs to a version that is soon gone
+        self._verdicts[key] = told
+        if before != told:
+            self._unlist(key, before)
+            for tracing, line in lines(key, told):
+                self._listed.setdefault(tracing, {})[key.name] = line
+                self.changed(tracing)
+            count(before, told)
+        return before
+
+    def forget(self, key: Key) -> None:
+        """Drop a workload that is gone."""
+        self._stumbled.discard(key)
+        before = self._verdicts.pop(key, None)
+        self._unlist(key, before)
+        count(before, None)
+
+    def stumbled(self, key: Key) -> None:
+        """Note that no verdict on a workload could be had: its namespace does not wait for one."""
+        self._stumbled.add(key)
+
+    def found(self, key: Key, facts: Facts) -> None:
+        """Note the state of a GrpcTracing."""
+        if self.facts.get(key) != facts:
+            self.facts[key] = facts
+            self.changed(key)
+
+    def drop(self, key: Key) -> None:
+        """Drop a GrpcTracing that is gone."""
+        self.facts.pop(key, None)
+
+    def workloads(self, tracing: Key) -> dict[str, Verdict]:
+        """Return the verdicts on the workloads of a GrpcTracing by name."""
+        return self._listed.get(tracing, {})
+
+    def progressing(self, tracing: Key, but: Key) -> int:
+        """Return how many workloads of *tracing* other than *but* roll out because of us."""
+        return sum(
+            verdict.state is State.PROGRESSING and name != but.name for name, verdict in self.workloads(tracing).items()
+        )
+
+    def refused(self, key: Key) -> bool:
+        """Tell whether the API server did not take the last patch of a workload."""
+        verdict = self._verdicts.get(key)
+        return verdict is not None and verdict.reason is Reason.REFUSED
+
+    def surveyed(self, namespace: str, keys: Iterable[Key]) -> bool:
+        """Tell whether each of a namespace's workloads has been looked at since the start (then it stays so).
+
+        Before that no number is known: neither how many roll out already, nor what the status should say.
+        """
+        if namespace not in self._surveyed and all(key in self._verdicts or key in self._stumbled for key in keys):
+            self._surveyed.add(namespace)
+        return namespace in self._surveyed
+
+    def _unlist(self, key: Key, verdict: Verdict | None) -> None:
+        if verdict is None:
+            return
+        for tracing, _ in lines(key, verdict):
+            listed = self._listed.get(tracing, {})
+            listed.pop(key.name, None)
+            if not listed:
+                self._listed.pop(tracing, None)
+            self.changed(tracing)
+
+
+def lines(key: Key, verdict: Verdict) -> Iterable[tuple[Key, Verdict]]:
+    """Yield in whose status a verdict is told, and how: objects that match too say that they stand back."""
+    if verdict.tracing is None:
+        return
+    yield Key(key.namespace, verdict.tracing), verdict
+    for other in verdict.others:
+        message = (
+            f'Belongs to GrpcTracing "{verdict.tracing}", which also matches and is older or named by the annotation.'
+        )
+        yield Key(key.namespace, other), Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED, message)
+
+
+def count(before: Verdict | None, after: Verdict | None) -> None:
+    """Keep the metric of workloads per state."""
+    if before is not None and before.tracing is not None:
+        telemetry.WORKLOADS.labels(before.state).dec()
+    if after is not None and after.tracing is not None:
+        telemetry.WORKLOADS.labels(after.state).inc()

@@ -1,0 +1,190 @@
+"""Puts the parts together and runs them: caches, queues, controllers, kopf, proof, health.
+
+Nothing is decided before every cache is complete. If any part ends, all end and the process with them: a pod restart is
+cheap and writes nothing, half an operator is neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from grpctracing import telemetry
+from grpctracing.controllers import lifecycle
+from grpctracing.controllers.board import Board
+from grpctracing.controllers.collector import OwnedObjects
+from grpctracing.controllers.ownership import is_own, owner_of
+from grpctracing.controllers.proof import Proof
+from grpctracing.controllers.status import StatusController
+from grpctracing.controllers.tracing import TracingController
+from grpctracing.controllers.transitions import Transitions
+from grpctracing.controllers.workload import WorkloadController
+from grpctracing.controllers.world import World
+from grpctracing.kube.apply import OWNED_SELECTOR
+from grpctracing.kube.events import Recorder
+from grpctracing.kube.informer import Informer
+from grpctracing.kube.queue import Queue
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, OWNED, Key, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping
+
+    from grpctracing.kube.client import Client
+    from grpctracing.kube.resources import JSON, Resource
+    from grpctracing.kube.store import Store
+    from grpctracing.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SILENT: Final = 600.0
+"""Seconds without a word from the API server on any watch after which this process is better begun anew."""
+
+
+class Engine:
+    """The running operator; *payload* is the bootstrap by flat key."""
+
+    def __init__(self, client: Client, settings: Settings, payload: Mapping[str, str]) -> None:
+        self.client = client
+        self.settings = settings
+        self.world = World()
+        self.tracing_queue, self.workload_queue, self.status_queue = (
+            Queue("tracing"),
+            Queue("workload"),
+            Queue("status"),
+        )
+        self.recorder = Recorder(client)
+        self.board = Board(changed=self.status_queue.add)
+        self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
+        self.workloads = WorkloadController(client, self.world, self.board, self.proof, Transitions(self.recorder))
+        self.tracings = TracingController(
+            self.world,
+            self.board,
+            OwnedObjects(client, self.world, payload, settings.collector_image),
+            look=self.workload_queue.add,
+        )
+        self.status = StatusController(client, self.world, self.board, self.recorder)
+        self.informers = list(self._informers())
+        self._listen()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until *stop* is set; raises what ended a part that should not have ended."""
+        runner = await telemetry.serve(self.settings.http_port, alive=self.trouble, ready=self.unready)
+        parts = [asyncio.create_task(informer.run(), name=str(informer.resource.plural)) for informer in self.informers]
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        synced = asyncio.create_task(self._synced(), name="synced")
+        stop_kopf = asyncio.Event()
+        try:
+            await asyncio.wait([stopping, synced, *parts], return_when=asyncio.FIRST_COMPLETED)
+            if synced.done():
+                parts += [asyncio.create_task(work, name=name) for name, work in self._work().items()]
+                await asyncio.sleep(
+                    0
+                )  # until each has begun its workers: what begins after kopf, kopf takes for its own
+                kopf = asyncio.create_task(self._kopf(stop_kopf, stop), name="kopf")
+                parts.append(kopf)
+                await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+                stop_kopf.set()
+                await asyncio.wait([kopf], timeout=5)
+            for part in parts:
+                if part.done() and not part.cancelled() and (error := part.exception()) is not None:
+                    raise error
+            if not stopping.done():
+                ended = [part.get_name() for part in parts if part.done()]
+                raise RuntimeError(f"a part of the operator ended by itself: {', '.join(ended)}")
+        finally:
+            for task in (stopping, synced, *parts):
+                task.cancel()
+            await asyncio.gather(stopping, synced, *parts, return_exceptions=True)
+            await runner.cleanup()
+
+    def trouble(self) -> str | None:
+        """Return why this process should be replaced, or None."""
+        now = asyncio.get_running_loop().time()
+        heard = [informer.heard for informer in self.informers if informer.synced.is_set()]
+        if heard and now - max(heard) > SILENT:
+            return f"no word from the API server for {now - max(heard):.0f} s"
+        return None
+
+    def unready(self) -> str | None:
+        """Return what the operator still waits for, or None."""
+        waiting = sorted({informer.resource.plural for informer in self.informers if not informer.synced.is_set()})
+        return f"waiting for {', '.join(waiting)}" if waiting else None
+
+    def idle(self) -> bool:
+        """Tell whether nothing is queued or being worked on."""
+        return all(queue.idle() for queue in (self.tracing_queue, self.workload_queue, self.status_queue))
+
+    def _informers(self) -> Iterator[Informer]:
+        for namespace in self.settings.watch_namespaces or (None,):
+            yield self._informer(DEPLOYMENTS, self.world.deployments, namespace)
+            yield self._informer(GRPC_TRACINGS, self.world.tracings, namespace)
+            for resource in OWNED:
+                yield self._informer(resource, self.world.owned[resource.kind], namespace, OWNED_SELECTOR)
+
+    def _informer(self, resource: Resource, store: Store, namespace: str | None, selector: str = "") -> Informer:
+        resync = self.settings.resync_seconds
+        return Informer(self.client, resource, store, namespace=namespace, selector=selector, resync=resync)
+
+    def _listen(self) -> None:
+        self.world.deployments.listen(self._deployment_changed)
+        self.world.tracings.listen(self._tracing_changed)
+        for store in self.world.owned.values():
+            store.listen(self._owned_changed)
+
+    def _deployment_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
+        if is_own(after or before or {}):
+            self._owned_changed(key, before, after)
+        else:
+            self.workload_queue.add(key)
+
+    def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
+        obj = after or before
+        if obj is not None and is_own(obj):
+            self.tracing_queue.add(owner_of(obj))
+        if after is None:
+            # A name has become free: another object of the namespace may have waited for it.
+            for tracing in self.world.tracings.in_namespace(key.namespace):
+                self.tracing_queue.add(key_of(tracing))
+
+    def _tracing_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
+        self.tracing_queue.add(key)
+        self.status_queue.add(key)
+        if substance(before) != substance(after):
+            for sibling in self.world.tracings.in_namespace(key.namespace):
+                self.tracing_queue.add(key_of(sibling))
+            for workload in self.world.workloads_in(key.namespace):
+                self.workload_queue.add(workload)
+
+    def _work(self) -> dict[str, Coroutine[None, None, None]]:
+        workers = self.settings.workers
+        return {
+            "tracing": self.tracing_queue.work(self.tracings.reconcile, workers),
+            "workload": self.workload_queue.work(self.workloads.reconcile, workers),
+            "status": self.status_queue.work(self.status.reconcile, 1),
+            "events": self.recorder.run(),
+            **({"proof": self.proof.run()} if self.settings.proof_seconds else {}),
+        }
+
+    async def _kopf(self, stop: asyncio.Event, interrupted: asyncio.Event) -> None:
+        await lifecycle.run(
+            self.client.configuration,
+            self.settings.watch_namespaces,
+            look=self.tracing_queue.add,
+            left=self.tracings.left,
+            stop=stop,
+            interrupted=interrupted,
+        )
+
+    async def _synced(self) -> None:
+        for informer in self.informers:
+            await informer.synced.wait()
+        log.info("synced", extra={"deployments": len(self.world.deployments), "tracings": len(self.world.tracings)})
+
+
+def substance(obj: JSON | None) -> tuple[object, ...] | None:
+    """Return what of a GrpcTracing its workloads depend on: not its status."""
+    if obj is None:
+        return None
+    metadata = obj["metadata"]
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp")

@@ -1,0 +1,126 @@
+"""kopf, for the one kind that has a life cycle: GrpcTracing.
+
+kopf puts our finalizer on each object and takes it off when the delete handler has returned; that handler waits until the
+controllers have brought everything back. Handlers decide nothing and write nothing: they hand over a key. kopf's own notes
+(progress, last handled state) are switched off: all our work is level-triggered and needs no memory on the object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import kopf
+
+from grpctracing.kube.resources import GRPC_TRACINGS, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kubernetes.aio.client import Configuration
+
+FINALIZER: Final = "grpctracing.dev/revert"
+PREFIX: Final = "grpctracing.dev"
+IDENTITY: Final = "grpctracing"  # kopf would ask for the name of our user, and UID 10001 has none
+
+
+class NoNotes(kopf.AnnotationsDiffBaseStorage):  # type: ignore[misc]  # kopf is read untyped
+    """Keeps no copy of the last handled state: nothing here asks what has changed."""
+
+    def store(self, **_: Any) -> None:
+        """Write nothing."""
+
+
+async def run(
+    configuration: Configuration,
+    namespaces: tuple[str, ...],
+    *,
+    look: Callable[[Key], None],
+    left: Callable[[Key, str], Awaitable[None]],
+    stop: asyncio.Event,
+    interrupted: asyncio.Event,
+) -> None:
+    """Run kopf until *stop* is set.
+
+    *look* takes a key; *left* returns when a deleted object has left nothing behind; *interrupted* is set on SIGTERM and
+    SIGINT. Every task that begins after this one counts as kopf's and is waited for when it stops.
+    """
+    before = asyncio.all_tasks()
+    registry = kopf.OperatorRegistry()
+    where = (GRPC_TRACINGS.group, GRPC_TRACINGS.version, GRPC_TRACINGS.plural)
+
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await connection(configuration)
+
+    def changed(namespace: str, name: str, **_: Any) -> None:
+        look(Key(namespace, name))
+
+    async def deleted(namespace: str, name: str, uid: str, **_: Any) -> None:
+        look(Key(namespace, name))
+        await left(Key(namespace, name), uid)
+
+    kopf.on.login(registry=registry)(login)
+    kopf.on.event(*where, registry=registry)(changed)
+    kopf.on.delete(*where, registry=registry)(deleted)
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        settings=settings(),
+        identity=IDENTITY,
+        standalone=True,  # one replica and no second writer: see the chart's Recreate strategy
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
+    give_back_signals(interrupted)
+    await kopf.run_tasks(tasks, ignored=before)
+
+
+def give_back_signals(interrupted: asyncio.Event) -> None:
+    """Take the signals back that kopf has taken for itself: it is a part of this process, not its head."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: our names, no notes, no events, no watching for new kinds or namespaces (less to permit)."""
+    own = kopf.OperatorSettings()
+    own.persistence.finalizer = FINALIZER
+    own.persistence.diffbase_storage = NoNotes(prefix=PREFIX)
+    own.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=PREFIX)
+    own.posting.enabled = False
+    own.scanning.disabled = True
+    own.process.ultimate_exiting_timeout = None
+    own.networking.request_timeout = 30
+    own.networking.connect_timeout = 10
+    own.watching.server_timeout = 290
+    return own
+
+
+class Connection(kopf.ConnectionInfo):  # type: ignore[misc]  # kopf is read untyped
+    """kopf's connection, as tolerant of a cluster's own certificates as our client's (see `kube.config`)."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        """Return the TLS context; chain and host name are verified."""
+        context: ssl.SSLContext = super().as_ssl_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+
+
+async def connection(configuration: Configuration) -> kopf.ConnectionInfo:
+    """Return the same connection as our own client's; kopf asks again when a token is refused."""
+    auth: Any = (await configuration.auth_settings()).get("BearerToken")
+    token = auth["value"].split(" ", 1)[-1].strip() if auth and auth["value"] else None
+    return Connection(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        ca_data=configuration.ca_cert_data,
+        insecure=not configuration.verify_ssl,
+        token=token,
+        scheme="Bearer" if token else None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+    )

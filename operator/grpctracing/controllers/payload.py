@@ -1,0 +1,28 @@
+"""The bootstrap as the ConfigMap carries it: every file of the payload folder under a flat key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from grpctracing.settings import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STUB: Final = "sitecustomize.py"
+PACKAGE: Final = "_grpctracing"
+LARGEST: Final = 900_000
+"""Bytes: the API server refuses a ConfigMap above 1 MiB, and etcd a little earlier."""
+
+
+def load(folder: Path) -> dict[str, str]:
+    """Return flat key → text: `sitecustomize.py`, and `_grpctracing.<module>.py` per module. Raises SettingsError."""
+    stub = folder / STUB
+    modules = sorted((folder / PACKAGE).glob("*.py"))
+    if not stub.is_file() or not modules:
+        raise SettingsError(f'GRPCTRACING_PAYLOAD_DIR: "{folder}" has no {STUB} with a folder {PACKAGE} beside it')
+    payload = {STUB: stub.read_text("utf-8")}
+    payload |= {f"{PACKAGE}.{module.name}": module.read_text("utf-8") for module in modules}
+    if (size := sum(len(text.encode()) for text in payload.values())) > LARGEST:
+        raise SettingsError(f"the payload has {size} bytes; a ConfigMap holds {LARGEST}")
+    return payload

@@ -1,0 +1,209 @@
+"""Proof of trace: which Deployments the managed Collector has received spans from, since their pods are the present ones.
+
+The Collector counts spans by Deployment and pod. A pod's name begins with that of its ReplicaSet, and the Deployment's
+condition `Progressing` names the newest one: only its spans prove the present template, not those that old pods still send
+on their way out. A ReplicaSet that was there before (a rollback) has to count on after the rollout is complete. Once seen,
+a template stays seen: a quiet night is no loss of tracing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from grpctracing.collector import NAME
+from grpctracing.injection import State
+from grpctracing.injection.rollout import Rollout, rollout
+from grpctracing.kube.resources import SERVICES, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from grpctracing.controllers.world import World
+    from grpctracing.kube.resources import JSON
+
+log = logging.getLogger(__name__)
+
+SERIES: Final = "grpctracing_proof_calls_total{"
+METRIC: Final = re.compile(
+    rf"^{re.escape(SERIES)}(?P<labels>.*)\}} (?P<value>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.MULTILINE
+)
+LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+NEWEST: Final = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
+TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+AT_ONCE: Final = 16
+LARGEST: Final = 8 * 2**20
+"""Bytes of the proof metric that are read from one Collector: what answers there need not be one."""
+POD_PREFIX: Final = 58
+"""Characters of a pod's name that come from its ReplicaSet and the dash behind it (k8s.io/apiserver, names.generate)."""
+
+Counts = dict[str, float]
+"""ReplicaSet (as the pods' names tell it) → spans."""
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of one workload: its *template*, what the counts were when that came, and whether it was seen."""
+
+    template: str
+    before: Counts
+    proved: bool = False
+
+
+@dataclass(slots=True)
+class Proof:
+    """Scrapes the Collectors every *interval* seconds (0: never) and calls *changed* for each newly proved workload."""
+
+    world: World
+    url: str
+    interval: float
+    changed: Callable[[Key], None]
+    _tracks: dict[Key, Track] = field(default_factory=dict)
+    _latest: dict[Key, Counts] = field(default_factory=dict)
+    _silent: set[str] = field(default_factory=set)
+
+    def seen(self, key: Key, deployment: JSON) -> bool | None:
+        """Tell whether spans came from the Deployment's present pod template; None where nobody looks."""
+        if not self.interval:
+            return None
+        template = digest(deployment)
+        track = self._tracks.get(key)
+        if track is None:
+            track = self._tracks[key] = Track(template, {}, remembered(self.world, key, deployment))
+        elif track.template != template:
+            track = self._tracks[key] = Track(template, dict(self._latest.get(key, {})))
+        return track.proved
+
+    def forget(self, key: Key) -> None:
+        """Drop a workload that is gone."""
+        self._tracks.pop(key, None)
+        self._latest.pop(key, None)
+
+    async def run(self) -> None:
+        """Scrape until cancelled."""
+        if not self.interval:
+            return
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            gate = asyncio.Semaphore(AT_ONCE)
+
+            async def look(namespace: str) -> None:
+                async with gate:
+                    if (text := await self._scrape(session, namespace)) is not None:
+                        self.absorb(namespace, text)
+
+            while True:
+                await asyncio.gather(*(look(namespace) for namespace in self._namespaces()))
+                await asyncio.sleep(self.interval)
+
+    def absorb(self, namespace: str, text: str) -> None:
+        """Take over one scrape (Prometheus text)."""
+        for name, counts in parse(text).items():
+            key = Key(namespace, name)
+            deployment = self.world.deployments.get(key)
+            if deployment is None:
+                continue  # whoever sends spans names the Deployment: what does not exist is not remembered
+            self._latest[key] = counts
+            track = self._tracks.get(key)
+            if track is None or track.proved:
+                continue
+            complete = rollout(deployment) is Rollout.COMPLETE
+            newest = newest_replica_set(deployment)
+            for replica_set, value in counts.items():
+                old = track.before.get(replica_set)
+                present = newest is None or (complete and replica_set == newest)
+                if present and (old is None or (complete and value > old)):
+                    track.proved = True
+                elif old is not None and (not complete or value < old):
+                    # Spans of pods that still go, or a Collector that began anew.
+                    track.before[replica_set] = value
+            if track.proved:
+                self.changed(key)
+
+    def _namespaces(self) -> list[str]:
+        """Return where the Service is ours: what somebody else calls by its name is no proof, and not asked."""
+        return sorted(key.namespace for key in self.world.owned[SERVICES.kind] if key.name == NAME)
+
+    async def _scrape(self, session: aiohttp.ClientSession, namespace: str) -> str | None:
+        try:
+            async with session.get(self.url.format(namespace=namespace), allow_redirects=False) as response:
+                response.raise_for_status()
+                text = await series(response.content)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            if namespace not in self._silent:  # once: a Collector that starts is no news every ten seconds
+                self._silent.add(namespace)
+                log.info("no proof of traces yet", extra={"namespace": namespace, "error": str(error)})
+            return None
+        self._silent.discard(namespace)
+        return text
+
+
+async def series(body: aiohttp.StreamReader) -> str:
+    """Return the lines of a scrape that are about proof. Raises ValueError where no Collector would say that much."""
+    kept: list[bytes] = []
+    size = 0
+    async for line in body:
+        if line.startswith(SERIES.encode()):
+            kept.append(line)
+            size += len(line)
+        if size > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes of proof")
+    return b"".join(kept).decode("utf-8", "replace")
+
+
+def newest_replica_set(deployment: JSON) -> str | None:
+    """Return the present ReplicaSet as pods' names tell it, once its rollout has begun; None where nothing names it.
+
+    Kubernetes keeps no such condition for a Deployment without a progress deadline.
+    """
+    for condition in deployment.get("status", {}).get("conditions") or ():
+        if condition["type"] == "Progressing" and (found := NEWEST.search(condition.get("message", ""))):
+            return f"{found[1]}-"[:POD_PREFIX].rpartition("-")[0]
+    return None
+
+
+def parse(text: str) -> dict[str, Counts]:
+    """Return Deployment → ReplicaSet → spans of one scrape."""
+    found: dict[str, Counts] = {}
+    for labels, value in samples(text):
+        deployment, pod = labels.get("k8s_deployment_name"), labels.get("k8s_pod_name")
+        if deployment and pod:
+            counts = found.setdefault(deployment, {})
+            replica_set = pod.rpartition("-")[0]
+            counts[replica_set] = counts.get(replica_set, 0.0) + value
+    return found
+
+
+def samples(text: str) -> Iterator[tuple[dict[str, str], float]]:
+    """Yield labels and value of each sample of the proof metric."""
+    for match in METRIC.finditer(text):
+        yield dict(LABEL.findall(match["labels"])), float(match["value"])
+
+
+def digest(deployment: JSON) -> str:
+    """Return what identifies a pod template."""
+    template = deployment["spec"]["template"]
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
+
+
+def remembered(world: World, key: Key, deployment: JSON) -> bool:
+    """Tell whether a status, written before this process began, says that the present pods have been seen.
+
+    It does when the workload was called Instrumented after its last rollout had ended (RFC 3339 times sort as text).
+    """
+    conditions = deployment.get("status", {}).get("conditions") or ()
+    rolled_out = max((c.get("lastUpdateTime", "") for c in conditions if c["type"] == "Progressing"), default="")
+    return any(
+        entry["name"] == key.name
+        and entry["state"] == State.INSTRUMENTED.value
+        and (entry.get("lastTransitionTime") or "") >= rolled_out
+        for tracing in world.tracings.in_namespace(key.namespace)
+        for entry in (tracing.get("status") or {}).get("workloads") or ()
+    )

@@ -1,0 +1,108 @@
+"""GrpcTracing objects: what they own while they live, and the way back before they go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from grpctracing.controllers.board import UNREADABLE, Facts
+from grpctracing.controllers.world import Unreadable
+from grpctracing.injection import Action, Seen, decide
+from grpctracing.kube import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grpctracing.controllers.board import Board
+    from grpctracing.controllers.collector import OwnedObjects
+    from grpctracing.controllers.world import World
+    from grpctracing.kube.resources import Key
+
+log = logging.getLogger(__name__)
+
+LEAVING_SECONDS: Final = 1.0
+TAKEN_SECONDS: Final = 10.0
+"""How often a taken name is looked at again: no watch shows what is not ours."""
+NAMED: Final = 5
+"""How many workloads a message names."""
+
+
+@dataclass(slots=True)
+class TracingController:
+    """Reconciles GrpcTracings; *look* has a workload looked at."""
+
+    world: World
+    board: Board
+    owned: OwnedObjects
+    look: Callable[[Key], None]
+    _leaving: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring what a GrpcTracing owns to what it should be. Idempotent; called with a key, never with an event."""
+        obj = self.world.tracings.get(key)
+        if obj is not None and obj["metadata"].get("deletionTimestamp"):
+            return await self._leave(key, obj["metadata"]["uid"])
+        try:
+            tracing = self.world.tracing(key)
+        except Unreadable as error:
+            self.board.found(key, Facts(None, ("Unknown", ""), unreadable(error)))
+            return None
+        if tracing is None:
+            # Deleted without our finalizer (by hand, or before we had put it there): the same way back.
+            self.board.drop(key)
+            return None if await self.owned.remove(key) else LEAVING_SECONDS
+        try:
+            facts = await self.owned.ensure(tracing)
+        except errors.ApiError as error:
+            if not isinstance(error, errors.Unavailable | errors.Conflict):
+                self.board.found(key, Facts(False, ("Refused", ""), ("Refused", str(error)[:1000])))  # noqa: FBT003 - the condition's status
+            raise
+        try:
+            self.world.tracings_in(key.namespace)
+        except Unreadable as error:  # another one: no workload of the namespace is decided about meanwhile
+            facts = replace(facts, trouble=facts.trouble or unreadable(error))
+        self.board.found(key, facts)
+        return TAKEN_SECONDS if "NameTaken" in {facts.collector[0], *(facts.trouble or ())} else None
+
+    async def left(self, key: Key, uid: str) -> None:
+        """Wait until a GrpcTracing that is being deleted has left nothing behind."""
+        event = self._leaving.setdefault(uid, asyncio.Event())
+        await event.wait()
+        del self._leaving[uid]
+        log.info("left", extra={"tracing": str(key)})
+
+    async def _leave(self, key: Key, uid: str) -> float | None:
+        """Have every workload brought back, then remove what is owned, then let the object go."""
+        try:
+            waiting = self._still_injected(key.namespace)
+        except Unreadable as error:
+            self.board.found(key, Facts(None, ("Leaving", ""), unreadable(error)))
+            return TAKEN_SECONDS
+        for workload in waiting:
+            self.look(workload)
+        if waiting:
+            names = ", ".join(workload.name for workload in waiting[:NAMED])
+            more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+            message = f"Being deleted; waits until {names}{more} {'is' if len(waiting) == 1 else 'are'} reverted."
+            self.board.found(key, Facts(None, ("Leaving", ""), ("Reverting", message)))
+            return LEAVING_SECONDS
+        if not await self.owned.remove(key):
+            return LEAVING_SECONDS
+        self._leaving.setdefault(uid, asyncio.Event()).set()
+        return None
+
+    def _still_injected(self, namespace: str) -> list[Key]:
+        tracings = self.world.tracings_in(namespace)
+        found = []
+        for workload in self.world.workloads_in(namespace):
+            deployment = self.world.deployments.get(workload)
+            if deployment is not None and decide(Seen(deployment, tracings)).action is Action.REVERT:
+                found.append(workload)
+        return found
+
+
+def unreadable(error: Unreadable) -> tuple[str, str]:
+    """Return the trouble that an object which can't be understood is to its whole namespace."""
+    return UNREADABLE, f"{error}. No workload of this namespace is changed until it is readable or deleted."[:1000]

@@ -1,0 +1,26 @@
+"""Injection: from a Deployment and a GrpcTracing to one patch, and back again.
+
+Read in this order: `select` (which object), `containers` (which containers), `environment` (what they would get), `ledger`
+(what is ours already), `plan` (the environment minus what the user set), `patch` (the difference), `decide` (whether, and
+what to say). Everything here is a pure function.
+"""
+
+from grpctracing.injection.bootstrap import bootstrap_config_map, settings_json
+from grpctracing.injection.decide import Seen, decide
+from grpctracing.injection.patch import build
+from grpctracing.injection.plan import Plan, plan
+from grpctracing.injection.verdict import Action, Reason, State, Verdict
+
+__all__ = [
+    "Action",
+    "Plan",
+    "Reason",
+    "Seen",
+    "State",
+    "Verdict",
+    "bootstrap_config_map",
+    "build",
+    "decide",
+    "plan",
+    "settings_json",
+]

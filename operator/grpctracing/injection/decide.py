@@ -1,0 +1,212 @@
+"""What to do with one Deployment, and what to say about it. Pure: everything it knows is in `Seen`.
+
+`explain` on the command line and the engine call this same function, so they can't disagree. The rules stand in the
+order in which they are asked; the first that answers wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grpctracing.api import GrpcTracing, seconds
+from grpctracing.injection import names
+from grpctracing.injection.containers import Refusal
+from grpctracing.injection.patch import build
+from grpctracing.injection.plan import Plan, plan
+from grpctracing.injection.rollout import Rollout, progress, rollout
+from grpctracing.injection.select import Match, Selection, select
+from grpctracing.injection.verdict import Action, Reason, State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# A tool that undoes us more often than this in ten minutes is not fought (the engine counts).
+UNDONE_LIMIT = 3
+SLOT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The world as the caches show it.
+
+    *deployment* is the whole live object; *tracings* all valid ones of its namespace. *undone* counts how often somebody
+    else took our injection out in the last ten minutes, *progressing* the other workloads of the same GrpcTracing that
+    roll out because of us. *spans_seen* is None where no proof can be had (External). *failed_since* is how long (s) the
+    rollout after our patch has not been complete. *reverting*: the operator is being uninstalled. *inherited*: what each
+    container takes from ConfigMaps by `envFrom`.
+    """
+
+    deployment: Mapping[str, Any]
+    tracings: Sequence[GrpcTracing]
+    undone: int = 0
+    progressing: int = 0
+    spans_seen: bool | None = None
+    failed_since: float = 0.0
+    reverting: bool = False
+    inherited: Mapping[str, frozenset[str]] | None = None
+
+
+def decide(seen: Seen) -> Verdict:
+    """Return what to do with the Deployment and what to tell its user. At most one write follows from it."""
+    living = [tracing for tracing in seen.tracings if tracing.metadata.deletion_timestamp is None]
+    selection = select(seen.deployment, living)
+    if selection.match is Match.OWN or seen.deployment["metadata"].get("deletionTimestamp"):
+        return Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED)
+    if seen.reverting or selection.match is not Match.SELECTED or selection.tracing is None:
+        return go_back(seen, selection)
+    tracing = selection.tracing
+    try:
+        wanted = plan(seen.deployment, tracing, seen.inherited)
+    except Refusal as refusal:
+        # Whatever is in place stays: the last good state is better than a guess.
+        return Verdict(
+            Action.NOTHING,
+            State.SKIPPED,
+            Reason(refusal.reason),
+            refusal.message,
+            tracing=tracing.metadata.name,
+            others=selection.others,
+        )
+    patch = build(seen.deployment, wanted)
+    verdict = settled(seen, tracing, wanted) if patch is None else pending(seen, tracing, wanted, patch)
+    return complete(verdict, selection, wanted)
+
+
+def go_back(seen: Seen, selection: Selection) -> Verdict:
+    """Nobody wants it (any more): take out what is ours, if anything is."""
+    if seen.reverting:
+        reason, message = Reason.UNINSTALLING, "The operator is being uninstalled."
+    elif selection.match is Match.OPTED_OUT:
+        reason, message = Reason.OPTED_OUT, f"{names.INJECT} is false."
+    elif selection.match is Match.UNKNOWN:
+        reason = Reason.UNKNOWN_TRACING
+        message = f'{names.INJECT}: there is no GrpcTracing "{selection.asked_for}" in this namespace. Create it, or write "true".'
+    else:
+        reason, message = Reason.NOT_SELECTED, "No GrpcTracing selects this Deployment."
+    patch = build(seen.deployment, None, remembered=last_plan(seen))
+    tracing = selection.tracing.metadata.name if selection.tracing else None
+    action = Action.NOTHING if patch is None else Action.REVERT
+    return Verdict(action, State.SKIPPED, reason, message, patch=patch, tracing=tracing)
+
+
+def last_plan(seen: Seen) -> Plan | None:
+    """Return the plan that put in what is there, if the object that it came from still exists."""
+    pod = seen.deployment["spec"]["template"]["spec"]
+    sources = {
+        (volume.get("configMap") or {}).get("name")
+        for volume in pod.get("volumes") or ()
+        if volume["name"] == names.VOLUME
+    }
+    candidates = [t for t in seen.tracings if names.config_map_name(t.metadata.name) in sources] or seen.tracings
+    for tracing in candidates:
+        try:
+            return plan(seen.deployment, tracing, seen.inherited)
+        except Refusal:
+            continue  # it could not be put in today, but it may have been before: managedFields alone decides then
+    return None
+
+
+def pending(seen: Seen, tracing: GrpcTracing, wanted: Plan, patch: dict[str, Any]) -> Verdict:
+    """Return the answer where something is to be written: whether now, later, or not at all."""
+    spec, deployment = tracing.spec, seen.deployment
+    names_of = ", ".join(item.name for item in wanted.containers)
+    if spec.rollout.mode == "Plan":
+        return Verdict(
+            Action.NOTHING,
+            State.PENDING,
+            Reason.PLANNED,
+            f"Would patch {names_of} and restart {deployment['spec'].get('replicas', 1)} pods; "
+            "spec.rollout.mode is Plan, so nothing is written.",
+            patch=patch,
+        )
+    if seen.undone > UNDONE_LIMIT:
+        return Verdict(
+            Action.NOTHING,
+            State.DEGRADED,
+            Reason.CONTESTED,
+            f"Something else took the injection out {seen.undone} times in ten minutes, so it is left alone. Let the tool "
+            f"that owns this Deployment ignore differences of field manager {names.FIELD_MANAGER}, or annotate the "
+            f"Deployment {names.INJECT}=false.",
+        )
+    if deployment["spec"].get("paused"):
+        return Verdict(
+            Action.WAIT,
+            State.PENDING,
+            Reason.PAUSED,
+            "The rollout is paused; injection follows `kubectl rollout resume`.",
+        )
+    if seen.progressing >= spec.rollout.max_concurrent:
+        return Verdict(
+            Action.WAIT,
+            State.PENDING,
+            Reason.ROLLOUT_SLOT,
+            f"Waits until fewer than {spec.rollout.max_concurrent} workloads roll out at once "
+            "(spec.rollout.maxConcurrent).",
+            requeue=SLOT_SECONDS,
+        )
+    return Verdict(Action.INJECT, State.PROGRESSING, Reason.PATCHING, f"Patching {names_of}.", patch=patch)
+
+
+def settled(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
+    """Return the answer where nothing is to be written: what has been seen of it so far."""
+    state = rollout(seen.deployment)
+    timeout = seconds(tracing.spec.rollout.health_timeout)
+    if state is Rollout.STUCK or (state is Rollout.RUNNING and seen.failed_since > timeout):
+        return Verdict(
+            Action.NOTHING,
+            State.DEGRADED,
+            Reason.UNHEALTHY,
+            f"Not healthy after injection: {progress(seen.deployment)}. See `kubectl describe deployment "
+            f"{seen.deployment['metadata']['name']}`; to go back, annotate it {names.INJECT}=false.",
+        )
+    if state is Rollout.RUNNING:
+        left = max(timeout - seen.failed_since, 0.0) + 1.0
+        return Verdict(
+            Action.NOTHING, State.PROGRESSING, Reason.ROLLING_OUT, f"{progress(seen.deployment)}.", requeue=left
+        )
+    if state is Rollout.EMPTY:
+        return Verdict(Action.NOTHING, State.INJECTED, Reason.SCALED_TO_ZERO, "Injected; there are no pods to trace.")
+    if seen.spans_seen is None:
+        where = (
+            "Spans go to a Collector of yours, so nobody here has seen one."
+            if tracing.spec.collector.mode == "External"
+            else "Whether spans arrive was not looked at here."
+        )
+        return Verdict(Action.NOTHING, State.INJECTED, Reason.UNVERIFIED, f"Injected and healthy. {where}")
+    if not seen.spans_seen:
+        return Verdict(
+            Action.NOTHING,
+            State.INJECTED,
+            Reason.NO_SPANS_YET,
+            f"Injected and healthy; no span has arrived yet.{hint(wanted)}",
+        )
+    return Verdict(
+        Action.NOTHING, State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans."
+    )
+
+
+def hint(wanted: Plan) -> str:
+    """Return what may keep spans from arriving, as far as the Deployment tells."""
+    endpoints = {names.ENDPOINT, "OTEL_TRACES_EXPORTER"}
+    for container in wanted.containers:
+        kept = sorted(endpoints & set(container.kept))
+        if kept:
+            return f' Container "{container.name}" sets {" and ".join(kept)} itself, which is kept: its spans may go elsewhere.'
+    return " Spans come with the first calls."
+
+
+def complete(verdict: Verdict, selection: Selection, wanted: Plan) -> Verdict:
+    """Return *verdict* with what all answers about a selected Deployment have in common."""
+    return Verdict(
+        verdict.action,
+        verdict.state,
+        verdict.reason,
+        verdict.message,
+        verdict.patch,
+        selection.tracing.metadata.name if selection.tracing else None,
+        wanted.service,
+        tuple(item.name for item in wanted.containers),
+        verdict.requeue,
+        selection.others,
+    )

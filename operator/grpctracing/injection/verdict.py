@@ -1,0 +1,76 @@
+"""What a decision is made of: plain data that the engine carries out and the status reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Action(StrEnum):
+    """What the engine has to do with the Deployment."""
+
+    INJECT = "inject"
+    REVERT = "revert"
+    WAIT = "wait"
+    NOTHING = "nothing"
+
+
+class State(StrEnum):
+    """Where a workload stands; the counts of the status add up over these."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    INJECTED = "Injected"
+    INSTRUMENTED = "Instrumented"
+    DEGRADED = "Degraded"
+    SKIPPED = "Skipped"
+
+
+class Reason(StrEnum):
+    """Why; the closed set that docs/reference/verdicts.md explains."""
+
+    NOT_SELECTED = "NotSelected"
+    OPTED_OUT = "OptedOut"
+    UNINSTALLING = "Uninstalling"
+    UNKNOWN_TRACING = "UnknownTracing"
+    ONLY_SIDECARS = "OnlySidecars"
+    UNKNOWN_CONTAINER = "UnknownContainer"
+    INVALID_ANNOTATION = "InvalidAnnotation"
+    DUPLICATE_VARIABLE = "DuplicateVariable"
+    PYTHONPATH_FROM_SOURCE = "PythonPathFromSource"
+    MOUNT_PATH_TAKEN = "MountPathTaken"
+    VOLUME_NAME_TAKEN = "VolumeNameTaken"
+    PLANNED = "Planned"
+    CONTESTED = "Contested"
+    PAUSED = "Paused"
+    ROLLOUT_SLOT = "RolloutSlot"
+    PREPARING = "Preparing"
+    PATCHING = "Patching"
+    REFUSED = "Refused"
+    ROLLING_OUT = "RollingOut"
+    UNHEALTHY = "Unhealthy"
+    SCALED_TO_ZERO = "ScaledToZero"
+    NO_SPANS_YET = "NoSpansYet"
+    UNVERIFIED = "Unverified"
+    SPANS_SEEN = "SpansSeen"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one Deployment.
+
+    *tracing* is the object in whose status it is told (None: in none); *requeue* is in seconds, for what no event will
+    tell; *others* are objects that match too and stand back.
+    """
+
+    action: Action
+    state: State
+    reason: Reason
+    message: str = ""
+    patch: dict[str, Any] | None = None
+    tracing: str | None = None
+    service: str = ""
+    containers: tuple[str, ...] = ()
+    requeue: float | None = None
+    others: tuple[str, ...] = ()

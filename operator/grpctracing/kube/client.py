@@ -1,0 +1,186 @@
+"""Requests to the API server: JSON dicts in, JSON dicts out, typed errors, bounded in time and rate.
+
+kubernetes.aio carries the connection (TLS, proxies, tokens, exec plug-ins). Its models stay out: they drop fields that
+they do not know, and reading 10,000 Deployments through them costs eight seconds of CPU and 600 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+
+from grpctracing import telemetry
+from grpctracing.kube import errors
+from grpctracing.kube.limit import TokenBucket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from grpctracing.kube.resources import JSON, Resource
+
+FIELD_MANAGER: Final = "grpctracing"
+MERGE: Final = "application/merge-patch+json"
+STRATEGIC: Final = "application/strategic-merge-patch+json"
+APPLY: Final = "application/apply-patch+yaml"
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
+ATTEMPTS: Final = 3
+"""How often one request is sent when the server says "later" itself (429 with Retry-After)."""
+LONGEST_WAIT: Final = 10.0
+CREATED: Final = 201
+
+
+class Client:
+    """A connection to one API server. Safe to share between tasks; close it at the end."""
+
+    def __init__(self, configuration: Configuration, *, rate: float = 50.0) -> None:
+        self.configuration = configuration
+        self._api = ApiClient(configuration)
+        self._bucket = TokenBucket(rate, rate * 2)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> JSON:
+        """Return one object; raises NotFound."""
+        return await self._json("GET", resource.path(namespace, name))
+
+    async def page(self, resource: Resource, namespace: str | None, query: Mapping[str, str]) -> JSON:
+        """Return one page of a list as the server gives it (items, metadata.continue, metadata.resourceVersion)."""
+        return await self._json("GET", resource.path(namespace), query=query)
+
+    async def list(self, resource: Resource, namespace: str | None = None, *, selector: str = "") -> list[JSON]:
+        """Return all objects of a namespace (None: of all), in pages of 500."""
+        items: list[JSON] = []
+        query = {"limit": "500", "labelSelector": selector}
+        while True:
+            page = await self.page(resource, namespace, query)
+            items += page.get("items") or ()
+            token = page["metadata"].get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    async def create(self, resource: Resource, namespace: str, body: JSON) -> JSON:
+        """Create an object; raises Conflict where the name is taken."""
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        return await self._json("POST", resource.path(namespace), query=query, body=body)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: JSON, *, kind: str, subresource: str | None = None
+    ) -> JSON:
+        """Send a merge or strategic-merge patch as our field manager; unknown fields are an error, not a shrug."""
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        path = resource.path(namespace, name, subresource)
+        return await self._json("PATCH", path, query=query, body=body, content_type=kind)
+
+    async def apply(self, resource: Resource, body: JSON, *, force: bool) -> JSON:
+        """Server-side apply an object that we own; without *force* another owner's field raises Conflict."""
+        metadata = body["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+        path = resource.path(metadata["namespace"], metadata["name"])
+        return await self._json("PATCH", path, query=query, body=body, content_type=APPLY)
+
+    async def delete(self, resource: Resource, obj: JSON) -> None:
+        """Delete exactly this object (by uid); one that is gone already is no error."""
+        metadata = obj["metadata"]
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": metadata["uid"]}}
+        try:
+            await self._json("DELETE", resource.path(metadata["namespace"], metadata["name"]), body=body)
+        except errors.NotFound:
+            return
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, query: Mapping[str, str], *, inactivity: float
+    ) -> AsyncIterator[JSON]:
+        """Yield the events of a watch until the server ends it.
+
+        Raises Gone where the resourceVersion is too old, TimeoutError after *inactivity* seconds without a byte
+        (bookmarks come once a minute, so a silent connection is a dead one), Unavailable where it breaks.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=inactivity)
+        await self._bucket.acquire()
+        response = await self._send("GET", resource.path(namespace), {**query, "watch": "true"}, None, "", timeout)
+        try:
+            if response.status >= 400:  # noqa: PLR2004 - HTTP errors begin here
+                raise errors.from_response(response.status, await response.read())
+            async for line in lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise errors.from_status(event["object"])
+                yield event
+        except (aiohttp.ClientError, OSError) as error:
+            raise unavailable(error) from error
+        finally:
+            response.close()
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: JSON | None = None,
+        content_type: str = "application/json",
+    ) -> JSON:
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._bucket.acquire()
+            try:
+                response = await self._send(method, path, query or {}, body, content_type, TIMEOUT)
+                payload = await response.read()
+            except (aiohttp.ClientError, OSError) as error:  # OSError: asyncio's TimeoutError is one
+                telemetry.API_REQUESTS.labels(method, "none").inc()
+                raise unavailable(error) from error
+            telemetry.API_REQUESTS.labels(method, str(response.status)).inc()
+            if response.status < 400:  # noqa: PLR2004 - HTTP errors begin here
+                answer: JSON = json.loads(payload) if payload else {}
+                return answer
+            refusal = errors.from_response(response.status, payload, response.headers.get("Retry-After"))
+            if response.status != errors.TOO_MANY_REQUESTS or refusal.retry_after is None or attempt == ATTEMPTS:
+                raise refusal
+            await asyncio.sleep(min(refusal.retry_after, LONGEST_WAIT))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: JSON | None,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, for the connection as a whole
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json", "User-Agent": "grpctracing-operator"}
+        auth: Any = (await self.configuration.auth_settings()).get("BearerToken")
+        if auth and auth["value"]:
+            headers["Authorization"] = auth["value"]
+        if body is not None:
+            headers["Content-Type"] = content_type
+        url = self.configuration.host + path
+        if meaning := {name: value for name, value in query.items() if value}:
+            url += "?" + urlencode(meaning)
+        answer = await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the lines of a streamed body, however long: a Deployment may be far larger than a read buffer."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+
+
+def unavailable(error: Exception) -> errors.Unavailable:
+    """Return what a broken connection means to a caller; says which kind of trouble it was."""
+    what = "certificate refused" if isinstance(error, ssl.SSLError) else type(error).__name__
+    return errors.Unavailable(0, f"the API server gave no answer ({what}: {error})")

@@ -1,0 +1,132 @@
+"""The work queue: keys, not events.
+
+A key that is added ten times while it waits is worked on once; one that is added while it is being worked on is worked on
+again afterwards, never twice at the same time. Failures come back later and later, each key by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from grpctracing import telemetry
+from grpctracing.kube import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from grpctracing.kube.resources import Key
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY: Final = 0.1
+LONGEST_RETRY: Final = 60.0
+
+
+@dataclass(slots=True)
+class Queue:
+    """Keys in the order in which they came; *name* is that of the controller, in logs and metrics."""
+
+    name: str
+    _ready: deque[Key] = field(default_factory=deque)
+    _waiting: set[Key] = field(default_factory=set)
+    _working: set[Key] = field(default_factory=set)
+    _again: set[Key] = field(default_factory=set)
+    _later: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
+    _failures: dict[Key, int] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, key: Key) -> None:
+        """Have *key* worked on as soon as a worker is free."""
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.append(key)
+            self._wake.set()
+            telemetry.QUEUE_DEPTH.labels(self.name).set(len(self._ready))
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have *key* worked on in *seconds*, or before if something else asks for it."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        known = self._later.get(key)
+        if key in self._waiting or (known is not None and known.when() <= due):
+            return
+        if known is not None:
+            known.cancel()
+        self._later[key] = loop.call_at(due, self.add, key)
+
+    def retry(self, key: Key) -> float:
+        """Have a failed *key* worked on again, later each time; return the delay in seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
+        delay *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+        self.add_after(key, delay)
+        return delay
+
+    def idle(self) -> bool:
+        """Tell whether nothing waits or is being worked on (delayed keys do not count)."""
+        return not self._ready and not self._working
+
+    async def work(self, reconcile: Callable[[Key], Awaitable[float | None]], workers: int) -> None:
+        """Call *reconcile* for each key with *workers* tasks until cancelled.
+
+        It returns the seconds after which it wants to be called again, or None. If it raises, the key is retried with
+        growing delay and its return value never existed.
+        """
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(self._worker(reconcile), name=f"{self.name} worker {number}")
+
+    async def _worker(self, reconcile: Callable[[Key], Awaitable[float | None]]) -> None:
+        while True:
+            key = await self._take()
+            try:
+                await self._run(reconcile, key)
+            finally:
+                self._working.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.add(key)
+
+    async def _take(self) -> Key:
+        while not self._ready:
+            self._wake.clear()
+            await self._wake.wait()
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._working.add(key)
+        telemetry.QUEUE_DEPTH.labels(self.name).set(len(self._ready))
+        return key
+
+    async def _run(self, reconcile: Callable[[Key], Awaitable[float | None]], key: Key) -> None:
+        started = time.perf_counter()
+        result = "ok"
+        try:
+            with telemetry.span(f"reconcile {self.name}", key=str(key)):
+                requeue = await reconcile(key)
+        except errors.ApiError as error:
+            result = "retry"
+            delay = self.retry(key)
+            log.warning("reconcile failed", extra=self._fields(key, error=str(error), retry_in=round(delay, 2)))
+        except Exception:  # the loop of last resort: a bug in one object must not stop the others
+            result = "error"
+            delay = self.retry(key)
+            log.exception("reconcile broke", extra=self._fields(key, retry_in=round(delay, 2)))
+        else:
+            self._failures.pop(key, None)
+            if requeue is not None:
+                self.add_after(key, requeue)
+        telemetry.RECONCILES.labels(self.name, result).inc()
+        telemetry.RECONCILE_SECONDS.labels(self.name).observe(time.perf_counter() - started)
+
+    def _fields(self, key: Key, **more: object) -> dict[str, object]:
+        return {"controller": self.name, "key": str(key), **more}

@@ -1,0 +1,99 @@
+"""What an informer knows: the latest version of each object, by namespace and name, and who wants to hear of changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grpctracing.kube.resources import Key, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from grpctracing.kube.resources import JSON
+
+    Listener = Callable[[Key, JSON | None, JSON | None], None]
+    """Called with the key, what was known before, and what is known now (None: not there)."""
+
+
+class Store:
+    """Objects of one kind. Readers must not change what they get: it is the cache itself."""
+
+    def __init__(self, project: Callable[[JSON], JSON] = lambda obj: obj) -> None:
+        self._project = project
+        self._objects: dict[str, dict[str, JSON]] = {}
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Have *listener* called after each change."""
+        self._listeners.append(listener)
+
+    def get(self, key: Key) -> JSON | None:
+        """Return the object, or None."""
+        return self._objects.get(key.namespace, {}).get(key.name)
+
+    def in_namespace(self, namespace: str) -> list[JSON]:
+        """Return the objects of one namespace, in the order in which they were first seen."""
+        return list(self._objects.get(namespace, {}).values())
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield the key of every object."""
+        for namespace, objects in list(self._objects.items()):
+            for name in list(objects):
+                yield Key(namespace, name)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._objects.values()))
+
+    def put(self, obj: JSON) -> bool:
+        """Keep *obj* unless a newer version is known; tell the listeners. Returns whether it was new.
+
+        What a PATCH returned is put here at once, so that no decision is made on the version before our own write; the
+        watch brings the same version again later. Versions of one object are numbers that only grow (KEP-5504).
+        """
+        key = key_of(obj)
+        before = self.get(key)
+        if before is not None and version(obj) <= version(before) and same_object(obj, before):
+            return False
+        kept = self._project(obj)
+        self._objects.setdefault(key.namespace, {})[key.name] = kept
+        self._tell(key, before, kept)
+        return True
+
+    def remove(self, key: Key, deleted: JSON | None = None) -> None:
+        """Forget an object; *deleted* guards against the late news of an object's predecessor."""
+        before = self.get(key)
+        if before is None or (deleted is not None and not same_object(deleted, before)):
+            return
+        del self._objects[key.namespace][key.name]
+        if not self._objects[key.namespace]:
+            del self._objects[key.namespace]
+        self._tell(key, before, None)
+
+    def replace(self, namespace: str | None, objects: dict[Key, JSON]) -> None:
+        """Take over a fresh list of *namespace* (None: of all): what it does not contain has been deleted meanwhile."""
+        known = [key for key in self if namespace in {None, key.namespace}]
+        for key in known:
+            if key not in objects:
+                self.remove(key)
+        for obj in objects.values():
+            self.put(obj)
+
+    def announce(self, namespace: str | None) -> None:
+        """Tell the listeners of every object again (a resync: level-triggered work can afford it)."""
+        for key in list(self):
+            if namespace in {None, key.namespace} and (obj := self.get(key)) is not None:
+                self._tell(key, obj, obj)
+
+    def _tell(self, key: Key, before: JSON | None, after: JSON | None) -> None:
+        for listener in self._listeners:
+            listener(key, before, after)
+
+
+def version(obj: JSON) -> int:
+    """Return the resourceVersion as the number that it is."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def same_object(one: JSON, other: JSON) -> bool:
+    """Tell whether both are versions of one object, and not of one recreated under the same name."""
+    return bool(one["metadata"].get("uid") == other["metadata"].get("uid"))

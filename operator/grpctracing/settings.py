@@ -1,0 +1,131 @@
+"""What the operator is told from outside: environment variables, read once, refused with a sentence that helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+PREFIX: Final = "GRPCTRACING_"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+COLLECTOR_IMAGE: Final = "otel/opentelemetry-collector-contrib:0.159.0"
+PROOF_URL: Final = "http://otel-collector.{namespace}:8889/metrics"
+
+
+class SettingsError(ValueError):
+    """A variable has a value that can't be used; the message names it, the value and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's settings. Times are seconds; an empty *watch_namespaces* means all namespaces."""
+
+    watch_namespaces: tuple[str, ...] = ()
+    collector_image: str = COLLECTOR_IMAGE
+    payload_dir: Path = Path("sidecar/payload")
+    http_port: int = 8080
+    log_level: str = "info"
+    resync_seconds: float = 600.0
+    proof_seconds: float = 10.0
+    proof_url: str = PROOF_URL
+    workers: int = 4
+    requests_per_second: float = 50.0
+    operator_deployment: tuple[str, str] | None = None
+    """Namespace and name of the operator's own Deployment: `uninstall` stops it first, so that they do not fight."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Return the settings of *environ* (`GRPCTRACING_*`); raises SettingsError."""
+        read = Reader(environ)
+        defaults = cls()
+        return cls(
+            watch_namespaces=read("WATCH_NAMESPACES", names, defaults.watch_namespaces),
+            collector_image=read("COLLECTOR_IMAGE", str, defaults.collector_image),
+            payload_dir=read("PAYLOAD_DIR", Path, defaults.payload_dir),
+            http_port=read("HTTP_PORT", port, defaults.http_port),
+            log_level=read("LOG_LEVEL", level, defaults.log_level),
+            resync_seconds=read("RESYNC_SECONDS", positive, defaults.resync_seconds),
+            proof_seconds=read("PROOF_SECONDS", not_negative, defaults.proof_seconds),
+            proof_url=read("PROOF_URL", str, defaults.proof_url),
+            workers=read("WORKERS", count, defaults.workers),
+            requests_per_second=read("REQUESTS_PER_SECOND", positive, defaults.requests_per_second),
+            operator_deployment=read("OPERATOR_DEPLOYMENT", namespaced, defaults.operator_deployment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one variable after the other; absent or empty means the default."""
+
+    environ: Mapping[str, str]
+
+    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """Return the parsed variable *name*; raises SettingsError with the variable's full name."""
+        text = self.environ.get(PREFIX + name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise SettingsError(f'{PREFIX}{name}: "{text}" {error}') from None
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse a comma-separated list, sorted and without repetitions."""
+    return tuple(sorted({name.strip() for name in text.split(",") if name.strip()}))
+
+
+def namespaced(text: str) -> tuple[str, str]:
+    """Parse NAMESPACE/NAME."""
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise ValueError('is not of the form NAMESPACE/NAME; write e.g. "production/payment-service"')
+    return namespace, name
+
+
+def number(text: str) -> float:
+    """Parse a number of seconds or requests."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("is not a number; write e.g. 10") from None
+
+
+def positive(text: str) -> float:
+    """Parse a number above zero."""
+    if (value := number(text)) <= 0:
+        raise ValueError("is not above zero")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Parse a number that may be zero (which switches the thing off)."""
+    if (value := number(text)) < 0:
+        raise ValueError("is below zero; 0 switches it off")
+    return value
+
+
+def count(text: str) -> int:
+    """Parse a whole number of at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Parse a TCP port; 0 asks the system for a free one."""
+    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004 - the highest TCP port
+        raise ValueError("is not a port between 0 and 65535")
+    return int(text)
+
+
+def level(text: str) -> str:
+    """Parse a log level."""
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"is not a log level; choose one of {', '.join(LOG_LEVELS)}")
+    return text.lower()

@@ -1,0 +1,176 @@
+"""Sync client calls, seen where they start: `__call__`, `with_call` and `future` of the multi-callables in `grpc._channel` (probed: 1.48 to 1.85).
+
+Below all interceptors of the application, so each attempt of a retrying interceptor is a call. grpc's own method runs, on a twin of the multi-callable
+whose serializers count; the call objects are grpc's own. The ending comes from the returned value or exception where the call blocks, else from a
+callback on grpc's call state, which holds no reference to the call object: an abandoned one must still be collected, and thereby cancelled.
+"""
+
+from functools import wraps
+from weakref import ref
+
+from . import selfcheck, status
+from .call import receiving, sending, unseen
+from .metadata import Outgoing, answered
+from .targets import Targets, text
+
+_ARGUMENTS = ("timeout", "metadata", "credentials", "wait_for_ready", "compression")
+_UNARY = ("self", "request", *_ARGUMENTS)
+_STREAM = ("self", "request_iterator", *_ARGUMENTS)
+BLOCKING = {
+    "_UnaryUnaryMultiCallable.__call__": _UNARY,
+    "_UnaryUnaryMultiCallable.with_call": _UNARY,
+    "_StreamUnaryMultiCallable.__call__": _STREAM,
+    "_StreamUnaryMultiCallable.with_call": _STREAM,
+}
+ONGOING = {
+    "_UnaryUnaryMultiCallable.future": _UNARY,
+    "_UnaryStreamMultiCallable.__call__": _UNARY,
+    "_SingleThreadedUnaryStreamMultiCallable.__call__": _UNARY,
+    "_StreamUnaryMultiCallable.future": _STREAM,
+    "_StreamStreamMultiCallable.__call__": _STREAM,
+}
+EXPECTED = {"_SingleThreadedRendezvous": None, "_Rendezvous.add_callback": ("self", "callback"), **BLOCKING, **ONGOING}
+_INVALID = "metadata was invalid: %s"  # as grpc has it: a tuple of two pairs is one argument too many, and a TypeError
+_UNFORMATTED = "not all arguments converted during string formatting"
+_METADATA = 2  # the position of that argument, self not counted
+
+
+class Client:
+    """What the hooks of the four kinds share."""
+
+    def __init__(self, module, calls, target):
+        self._calls = calls
+        self._target = target
+        self._outgoing = Outgoing(calls)
+        self._single_threaded = module._SingleThreadedRendezvous
+        self._abandonable = set()
+
+    def hook(self, original, follow, with_call=None):
+        """Return the method that stands in for *original* of a multi-callable class; *follow(record, result)* takes over when it has returned.
+
+        *with_call*: grpc's method that gives (response, call) where *original* gives the response alone.
+        """
+        calls = self._calls
+
+        @wraps(original)
+        def call(this, *args, **kwargs):
+            if calls.passes():
+                return original(this, *args, **kwargs)
+            at = len(args) > _METADATA
+            mine = args[_METADATA] if at else kwargs.get("metadata")
+            record, given = self._outgoing.begin(this._method, mine, self._target, this)
+            if at:
+                args = (*args[:_METADATA], given, *args[_METADATA + 1 :])
+            elif given is not None:
+                kwargs["metadata"] = given
+            if record is None:
+                return original(this, *args, **kwargs)
+            telling = with_call is not None and calls.pipeline.settings.response_metadata
+            try:
+                result = (with_call if telling else original)(
+                    _twin(this, record) if record.counts else this, *args, **kwargs
+                )
+            except BaseException as error:
+                unseen(error)
+                self._tell(record, error)
+                calls.failed(record, error)
+                wrong = _refused(error, mine)
+                if wrong is None:
+                    raise
+            else:
+                follow(record, result)
+                return result[0] if telling else result
+            raise wrong
+
+        return call
+
+    def _tell(self, record, call):
+        """Capture the response's metadata that *call* has: grpc's, an error, or neither."""
+        names = self._calls.pipeline.settings.response_metadata
+        if names and callable(getattr(call, "initial_metadata", None)):
+            answered(record, names, call.initial_metadata())
+            answered(record, names, call.trailing_metadata())
+
+    def returned(self, record, result):
+        """End the call that blocked until its response was there."""
+        if type(result) is tuple and result:
+            self._tell(record, result[-1])
+        self._calls.end(record, status.OK)
+
+    def watch(self, record, rendezvous):
+        """End the call when grpc knows its status."""
+        state, calls = rendezvous._state, self._calls
+
+        def ended():
+            ending = status.number(state.code), status.text(state.details)
+            names = calls.pipeline.settings.response_metadata
+            if names:
+
+                def tell():
+                    answered(record, names, state.initial_metadata)
+                    answered(record, names, state.trailing_metadata)
+                    return ending
+
+                if (
+                    state.initial_metadata is None and record.span is None
+                ):  # grpc may hear of the status first; both are there when the span is exported
+                    record.late = tell
+                else:
+                    tell()
+            calls.end(record, *ending)
+
+        if not rendezvous.add_callback(ended):
+            ended()
+        elif isinstance(rendezvous, self._single_threaded):
+            # No thread of grpc's learns the status of one that is abandoned.
+            def gone(reference):
+                self._abandonable.discard(reference)
+                if state.code is not None:
+                    ended()
+                else:  # in a cycle: its finalizer, which cancels it, runs after this
+                    calls.end(record, status.CANCELLED, "Cancelled upon garbage collection!")
+
+            self._abandonable.add(ref(rendezvous, gone))
+
+
+def _refused(error, metadata):
+    """Return what older grpc raises for malformed *metadata* of the application, and names it, where *error* names ours as well; else None."""
+    text = str(error)
+    if type(error) in {ValueError, TypeError} and (text.startswith(_INVALID[:22]) or text == _UNFORMATTED) and metadata:
+        try:
+            return ValueError(_INVALID % metadata)
+        except TypeError as other:
+            other.__context__ = None
+            return other.with_traceback(None)
+    return None
+
+
+def _twin(this, record):
+    """Return a multi-callable like *this* that counts into *record* (1 µs)."""
+    kind = type(this)
+    twin = object.__new__(kind)
+    for name in getattr(kind, "__slots__", ()):
+        setattr(twin, name, getattr(this, name))
+    twin.__dict__.update(this.__dict__)
+    twin._request_serializer = sending(record, this._request_serializer)
+    twin._response_deserializer = receiving(record, this._response_deserializer)
+    return twin
+
+
+def install(module, calls, patch):
+    """Put the hooks into `grpc._channel`; return "" or why not."""
+    problem = selfcheck.misfit(module, EXPECTED)
+    if not problem:
+        if "target" in selfcheck.parameters(module._UnaryUnaryMultiCallable.__init__):  # since 1.62
+            client = Client(module, calls, lambda this: text(this._target))
+        else:
+            targets = Targets()
+            patch(module.Channel, "__init__", targets.hook)
+            client = Client(module, calls, lambda this: targets.of(this._channel))
+        for paths, follow in ((BLOCKING, client.returned), (ONGOING, client.watch)):
+            for path in paths:
+                owner, _, name = path.partition(".")
+                owner = getattr(module, owner)
+                with_call = owner.with_call if follow == client.returned and name == "__call__" else None
+                patch(owner, name, lambda original, rest=(follow, with_call): client.hook(original, *rest))
+    return problem

@@ -1,0 +1,325 @@
+"""The exporter's thread: takes what is finished, encodes it, sends it, tries again within bounds, and never holds the process up.
+
+The thread starts with the first finished call. It sleeps on a bare lock that works as a binary semaphore: `wake()` releases it. While calls flow it
+looks every `delay` seconds, or at once when a full batch waits; when nothing flows it sleeps until the metrics are due. Raw `_thread` primitives, taken from
+under gevent's or eventlet's patches, because a green thread would stall in a blocking send, and because the thread then stays out of
+`threading.enumerate()`, where an application would meet it.
+
+One unsent request per signal is kept and tried again with growing pauses; meanwhile the bounded buffer fills and counts what it drops. That is
+the circuit: a Collector that is away costs one small attempt every 30 s.
+"""
+
+from contextlib import suppress
+from time import monotonic
+
+from . import context, ids, log
+from .buffer import Buffer
+from .dormant import primitives
+
+SENT, RETRY, FAILED = "sent", "retry", "failed"
+_MAX_ATTEMPTS = 8
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_IDLE = 3600.0
+_SHORTEST_LOOK = 0.05
+_BREAKS, _BREAK_SECONDS = 5, 0.2  # a call whose channel is closed returns within a millisecond
+
+
+class Outcome:
+    """What came of one send. *retry_after*: seconds that the Collector asked for, or None. *rejected*: items it took but refused."""
+
+    __slots__ = ("message", "rejected", "result", "retry_after")
+
+    def __init__(self, result, retry_after=None, rejected=0, message=""):
+        self.result = result
+        self.retry_after = retry_after
+        self.rejected = rejected
+        self.message = message
+
+
+class Lane:
+    """One signal's way to its Collector: the request that waits to be sent (again), and when."""
+
+    def __init__(self, signal, endpoint, transport):
+        self.signal = signal
+        self.endpoint = endpoint
+        self.transport = transport
+        self.pending = None
+        self.interrupted = False
+        self.sent = self.lost = self.rejected = self.failures = 0
+        self._weight = self._attempts = self._in_a_row = 0
+        self._next_at = 0.0
+
+    def offer(self, body, weight):
+        """Make *body*, which carries *weight* items, the pending request."""
+        self.pending, self._weight, self._attempts = body, weight, 0
+
+    def blocked(self, now):
+        """Return whether a request waits for its time to be sent again."""
+        return self.pending is not None and now < self._next_at
+
+    def push(self, now, deadline):
+        """Send the pending request if it is due (with a *deadline*: at once, and not beyond). Return whether the way is free for another one."""
+        if self.pending is None:
+            return True
+        if deadline is None and self.blocked(now):
+            return False
+        timeout = self.endpoint.timeout if deadline is None else min(self.endpoint.timeout, deadline - now)
+        if timeout <= 0 or self.interrupted:
+            return False
+        outcome = self.transport.send(self.signal, self.endpoint, self.pending, timeout)
+        if self.interrupted and outcome.result != SENT:  # by us, so it says nothing about the Collector
+            return False
+        return self._settle(outcome)
+
+    def _settle(self, outcome):
+        if outcome.result == SENT:
+            if self._in_a_row:
+                log.info("%s reach %r again" % (self.signal, self.endpoint))
+            if outcome.rejected or outcome.message:
+                log.info(
+                    "%s: the Collector refused %d of %d: %s"
+                    % (self.signal, outcome.rejected, self._weight, outcome.message)
+                )
+            self.sent += self._weight - min(outcome.rejected, self._weight)
+            self.rejected += outcome.rejected
+            self.pending, self._in_a_row, self._next_at = None, 0, 0.0
+            return True
+        self.failures += 1
+        self._in_a_row += 1
+        self._attempts += 1
+        if self._in_a_row == 1:
+            log.info("%s do not reach %r: %s" % (self.signal, self.endpoint, outcome.message))
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._in_a_row - 1, 8))
+        pause *= 0.5 + ids.bits(16) / 131072.0  # half to whole, so that many pods do not come back at once
+        if outcome.retry_after is not None:
+            pause = min(max(outcome.retry_after, 0.0), 10 * _LONGEST_PAUSE)
+        self._next_at = monotonic() + pause
+        if outcome.result == FAILED or self._attempts >= _MAX_ATTEMPTS:
+            self.lost += self._weight
+            self.pending = None
+            self._next_at = 0.0 if outcome.result == FAILED and self._in_a_row == 1 else self._next_at
+        return False
+
+
+class Exporter:
+    """The thread and its lanes. One per process and pipeline; a forked child gets a new one."""
+
+    def __init__(self, config, buffer, meter, work):
+        """*work* has connect(endpoint) → transport, encode(items) and collect() → request bytes or b"" for none, error(exception, where)."""
+        self.asleep = True
+        self.hurry = False
+        self._config = config
+        self._buffer = buffer
+        self.meter = meter
+        self._work = work
+        self._start_thread, self._allocate_lock = primitives()
+        self._semaphore = self._allocate_lock()
+        self._semaphore.acquire()
+        self._starting = self._allocate_lock()
+        self._working = self._allocate_lock()
+        self._started = self._stop = self._ended = False
+        self._waiters = []
+        self._deadline = None
+        self._lane()
+        self._metrics_at = monotonic() + config.metric_interval
+
+    def _lane(self):
+        config = self._config
+        self.spans = self.metrics = None
+        if "otlp" in config.trace_exporters:
+            self.spans = Lane("traces", config.traces, self._work.connect(config.traces))
+        if "otlp" in config.metric_exporters:
+            shared = self.spans is not None and config.traces.identity() == config.metrics.identity()
+            self.metrics = Lane(
+                "metrics", config.metrics, self.spans.transport if shared else self._work.connect(config.metrics)
+            )
+        self._source = self._buffer
+        self._console = "console" in config.trace_exporters
+        self._prints_metrics = "console" in config.metric_exporters
+        if self._console:
+            self._source = Buffer(self._buffer.size)  # what is printed waits here for its other way
+
+    def lanes(self):
+        """Return the lanes in the order in which they are served."""
+        return [lane for lane in (self.spans, self.metrics) if lane is not None]
+
+    def wake(self):
+        """Let the thread look soon; start it if there is none. Called on the call's path, but only when `asleep` or `hurry` says so."""
+        self.asleep = False
+        if not self._started and not self._start():
+            return
+        with suppress(RuntimeError):  # it has been released already, so the thread is about to look anyway
+            self._semaphore.release()
+
+    def _start(self):
+        with self._starting:
+            if not self._started and not self._stop:
+                try:
+                    self._start_thread(self._run, ())
+                except (
+                    RuntimeError
+                ) as problem:  # no thread to be had, or the interpreter is ending; a full batch tries again
+                    log.debug("no thread: %s" % problem)
+                    self.hurry = False
+                    return False
+                self._started = True
+        return self._started
+
+    def _run(self):
+        context.suppressed.set(True)
+        while not self._ended:
+            try:
+                self._sleep()
+                with self._working:
+                    self._cycle()
+            except Exception as problem:
+                self._work.error(problem, "exporter")
+
+    def _sleep(self):
+        now = monotonic()
+        if not self._busy() and not self._stop:
+            self.asleep = True
+            if self._busy() or self._waiters:  # came between the two looks
+                self.asleep = False
+            else:
+                self._wait(
+                    max(0.0, self._metrics_at - now)
+                    if (self.metrics or self._prints_metrics) and self.meter.used
+                    else _IDLE
+                )
+                self.asleep = False
+        while self._semaphore.acquire(False):  # noqa: FBT003 - an old wake-up would cut the wait for a batch short
+            pass
+        if self._waiters or self._stop:
+            return
+        blocked = any(lane.blocked(now) for lane in self.lanes())
+        if blocked or len(self._buffer) < self._config.batch_size:
+            self._wait(max(self._config.delay, _SHORTEST_LOOK if blocked else 0.0))
+
+    def _wait(self, seconds):
+        self._semaphore.acquire(True, seconds)  # noqa: FBT003 - a lock's acquire takes no keywords before 3.13
+
+    def _busy(self):
+        return bool(len(self._buffer) or len(self.meter) or any(lane.pending is not None for lane in self.lanes()))
+
+    def _cycle(self):
+        waiters, self._waiters = self._waiters, []
+        stop, deadline = self._stop, self._deadline if waiters else None
+        try:
+            self.meter.fold()
+            if self._console:
+                self._print_spans()
+            self._send_spans(deadline)
+            self._send_metrics(deadline, bool(waiters))
+        finally:
+            # stays set while nothing can be sent: a full buffer need not wake the thread with every call
+            self.hurry = self.spans is not None and self.spans.pending is not None
+            if stop:
+                self._ended = True
+            for waiter in waiters:
+                waiter.release()
+
+    def _print_spans(self):
+        for item in self._buffer.take(len(self._buffer)):
+            log.write(log.span_line(item))
+            if self.spans is not None:
+                self._source.put(item)
+
+    def _send_spans(self, deadline):
+        lane = self.spans
+        if lane is None:
+            return
+        while True:
+            if lane.pending is None:
+                batch = self._source.take(self._config.batch_size)
+                if not batch:
+                    return
+                body = self._work.encode(batch)
+                if body:
+                    lane.offer(body, len(batch))
+            if (
+                not lane.push(monotonic(), deadline) and lane.pending is not None
+            ):  # what is refused for good is no reason to hold back the rest
+                return
+            if deadline is None and len(self._source) < self._config.batch_size:
+                return
+
+    def _send_metrics(self, deadline, flushing):
+        lane, now = self.metrics, monotonic()
+        due = flushing or now >= self._metrics_at
+        if due:
+            self._metrics_at = now + self._config.metric_interval
+            if self._prints_metrics:
+                for line in self.meter.lines():
+                    log.write(line)
+        if lane is None:
+            return
+        # a delta that was not sent must not be lost; a cumulative one is outdated
+        if due and (lane.pending is None or not self._config.delta):
+            body = self._work.collect()
+            if body:
+                lane.offer(body, 1)
+        lane.push(monotonic(), deadline)
+
+    def flush(self, timeout, stop=False):  # noqa: FBT002 - internal
+        """Send all that waits, once, in at most *timeout* seconds. With *stop* the thread ends after that. Return whether it was done in time."""
+        if self._stop or (not self._started and not self._busy()):
+            self._stop = self._stop or stop
+            return not self._busy()
+        waiter = self._allocate_lock()
+        waiter.acquire()
+        self._deadline = monotonic() + timeout
+        alone = not self._started and not self._start()
+        self._stop = self._stop or stop
+        self._waiters.append(waiter)
+        if alone:
+            self._work_alone(timeout)
+        else:
+            self.wake()
+        return waiter.acquire(True, timeout)  # noqa: FBT003 - as above
+
+    def _work_alone(self, timeout):
+        """Do the thread's work in this one. A process that is leaving can start none (Python 3.12 and newer)."""
+        if self.hold(timeout):
+            token = context.suppressed.set(True)
+            try:
+                self._cycle()
+            finally:
+                context.suppressed.reset(token)
+                self.release()
+
+    def hold(self, timeout):
+        """Keep the thread from working, before a fork. Return whether it rests.
+
+        A lock of ours would stay locked in the child, and a call of ours that grpc's core is busy with ends the child in a SIGSEGV (seen: one in four). So
+        an export that takes longer than *timeout* is broken off, and sent again.
+        """
+        held = self._working.acquire(True, timeout)  # noqa: FBT003 - as above
+        for _ in range(_BREAKS):  # a call may be just about to open a new channel
+            if not held:
+                self._interrupt(True)  # noqa: FBT003 - internal
+                held = self._working.acquire(True, _BREAK_SECONDS)  # noqa: FBT003 - as above
+        if not held:
+            self._interrupt(False)  # noqa: FBT003 - internal
+        return held
+
+    def _interrupt(self, now):
+        for lane in self.lanes():
+            lane.interrupted = now
+            if now:
+                lane.transport.renew()
+
+    def release(self):
+        """Let the thread work again."""
+        self._interrupt(False)  # noqa: FBT003 - internal
+        self._working.release()
+
+    def close(self):
+        """Close the transports; what is in flight ends."""
+        for lane in self.lanes():
+            lane.transport.close()
+
+    def abandon(self):
+        """Forget the transports, in a forked child."""
+        for lane in self.lanes():
+            lane.transport.abandon()

@@ -1,0 +1,340 @@
+"""Sync server calls, seen in `grpc._server` (probed: 1.48 to 1.85) around what grpc does, never around the application's code.
+
+So handlers, contexts, generators and the tracebacks that grpc logs are untouched, whatever they are. Four moments of one call, all of them functions that
+grpc looks up in its module each time; what belongs to the call hangs on grpc's own record of it, `_RPCState`:
+- it is accepted (`_handle_unary_unary`, …): the clock starts, before it waits for a thread of the pool;
+- it runs in the pool (`_unary_response_in_pool`, …): our context is current in that thread;
+- a message comes or goes (`_receive_message`, `_send_response`, `_status`): counted;
+- a status is sent (`_status`, `_abort`) or the client is gone: ended, by whichever thread notices first. A client that goes away ends the call even where
+  the handler does not care.
+"""
+
+import time
+from functools import wraps
+
+from . import context, selfcheck, semconv, status
+from .call import RECEIVED, SENT, unseen
+from .metadata import answered, captured
+
+_ACCEPT = ("rpc_event", "state", "method_handler", "default_thread_pool")
+_RUN = ("rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer")
+EXPECTED = {
+    "_handle_unary_unary": _ACCEPT,
+    "_handle_unary_stream": _ACCEPT,
+    "_handle_stream_unary": _ACCEPT,
+    "_handle_stream_stream": _ACCEPT,
+    "_unary_response_in_pool": _RUN,
+    "_stream_response_in_pool": _RUN,
+    "_receive_message": ("state", "call", "request_deserializer"),
+    "_send_response": ("rpc_event", "state", "serialized_response"),
+    "_status": ("rpc_event", "state", "serialized_response"),
+    "_abort": ("state", "call", "code", "details"),
+    "_reject_rpc": None,
+    "_Context.send_initial_metadata": ("self", "initial_metadata"),
+    "_Context.cancel": ("self",),
+    "_Server.stop": ("self", "grace"),
+    "_CANCELLED": None,
+}
+_OURS = "_grpctracing"
+_SERVER = 2
+_BY_CHANCE = (status.OK, status.UNIMPLEMENTED)  # sent in vain where the call is over and nobody has said so yet
+
+
+class Served:
+    """What hangs on grpc's record of one call: our Call (None: not told), and what is current while it runs."""
+
+    __slots__ = ("around", "deadline", "doubtful", "record", "stop_at")
+
+    def __init__(self, record, around, deadline, streams):
+        self.record = record
+        self.around = around
+        self.deadline = deadline
+        # What grpc tells as the end of the requests may be a request that is too long, whose status its core sends.
+        self.doubtful = streams
+        self.stop_at = None  # when the server cancels it
+
+
+class Server:
+    """The hooks, by the names of what they stand in for."""
+
+    def __init__(self, module, calls):
+        self._calls = calls
+        self._cancelled = module._CANCELLED
+        self._known = set()
+
+    # ---- accepted
+
+    def accept(self, original):
+        """Stand in for _handle_unary_unary and its three siblings. Called with the state's lock held, as are the callbacks."""
+        streams = original.__name__.startswith("_handle_stream_")
+
+        @wraps(original)
+        def handle(rpc_event, state, method_handler, default_thread_pool):
+            try:
+                if not self._calls.off():
+                    self._begin(rpc_event, state, streams)
+            except Exception as problem:
+                self._calls.pipeline.error(problem, "server_sync")
+            return original(rpc_event, state, method_handler, default_thread_pool)
+
+        return handle
+
+    def _begin(self, rpc_event, state, streams):
+        calls = self._calls
+        method = _method(rpc_event)
+        if len(self._known) < 4096:  # noqa: PLR2004 - a generic handler may take any name
+            self._known.add(method)
+        metadata = rpc_event.invocation_metadata
+        parent, baggage = calls.pipeline.extract(metadata)
+        if calls.excluded(method):
+            state.__dict__[_OURS] = Served(None, (parent, baggage), None, streams)
+            return
+        record = calls.begin(_SERVER, method, status.text(rpc_event.call.peer()), parent)
+        names = calls.pipeline.settings.request_metadata
+        if names:
+            record.metadata = captured("rpc.request.metadata.", metadata, names)
+        state.__dict__[_OURS] = Served(record, (record.context, baggage), rpc_event.call_details.deadline, streams)
+        state.callbacks.append(lambda: self._settle(state, over=True))
+
+    # ---- running
+
+    def run(self, original):
+        """Stand in for _unary_response_in_pool and _stream_response_in_pool."""
+
+        @wraps(original)
+        def in_pool(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer):
+            served = state.__dict__.get(_OURS)
+            if served is None:
+                return original(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer)
+            token = context.current.set(served.around)
+            leave = self._calls.join.enter(served.record, served.around)
+            try:
+                return original(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer)
+            finally:
+                if leave is not None:
+                    leave()
+                context.current.reset(token)
+                self._settle(state, over=False)
+
+        return in_pool
+
+    # ---- messages
+
+    def receive(self, original):
+        """Stand in for _receive_message, which makes the function that takes one message."""
+
+        @wraps(original)
+        def receive_message(state, call, request_deserializer):
+            take = original(state, call, request_deserializer)
+            record = _record(state)
+            if record is None or not record.counts:
+                return take
+            note = record.note
+
+            def took(event):
+                data = event.batch_operations[0].message()
+                if data is not None:
+                    record.received += 1
+                    record.bytes_received += len(data)
+                    if note is not None:
+                        note(RECEIVED, record.received, len(data))
+                return take(event)
+
+            return took
+
+        return receive_message
+
+    def send(self, original):
+        """Stand in for _send_response."""
+
+        @wraps(original)
+        def send_response(rpc_event, state, serialized_response):
+            record = _record(state)
+            if record is not None and not state.statused and state.client is not self._cancelled:
+                _sent(record, serialized_response)
+            return original(rpc_event, state, serialized_response)
+
+        return send_response
+
+    def initial_metadata(self, original):
+        """Stand in for _Context.send_initial_metadata, which the application calls, if anybody does."""
+
+        @wraps(original)
+        def send_initial_metadata(this, initial_metadata):
+            record, names = _record(this._state), self._calls.pipeline.settings.response_metadata
+            if names and record is not None and isinstance(initial_metadata, (list, tuple)):
+                answered(record, names, initial_metadata)
+            try:
+                return original(this, initial_metadata)
+            except BaseException as error:
+                unseen(error)
+                raise
+
+        return send_initial_metadata
+
+    # ---- endings
+
+    def status(self, original):
+        """Stand in for _status. What is written down here counts only if grpc then sends it, see _settle."""
+
+        @wraps(original)
+        def send_status(rpc_event, state, serialized_response):
+            record = _record(state)
+            if record is not None and not state.statused:
+                record.code = status.OK if state.code is None else status.number(state.code)
+                record.details = state.details
+                if serialized_response is not None:
+                    _sent(record, serialized_response)
+            try:
+                return original(rpc_event, state, serialized_response)
+            except (
+                BaseException
+            ) as error:  # trailing metadata that cannot be sent: the pool's thread prints the traceback
+                unseen(error)
+                raise
+
+        return send_status
+
+    def abort(self, original):
+        """Stand in for _abort: the handler raised, or grpc could not (de)serialize."""
+
+        @wraps(original)
+        def abort(state, call, code, details):
+            record = _record(state)
+            if record is not None and not state.statused:
+                record.code = status.number(code if state.code is None else state.code)
+                record.details = details if state.details is None else state.details
+                if record.code == status.UNIMPLEMENTED:  # no request came
+                    state.__dict__[_OURS].doubtful = True
+            try:
+                return original(state, call, code, details)
+            except BaseException as error:  # as in status
+                unseen(error)
+                raise
+
+        return abort
+
+    def _settle(self, state, over):
+        """End the call if its ending is known: a status was sent, the client is gone, or grpc is *over* with it."""
+        gone = state.client is self._cancelled
+        if not (state.statused or gone or over):
+            return
+        served = state.__dict__.get(_OURS)
+        record = served.record if served is not None else None
+        if record is None:
+            return
+        sent = state.statused and record.code >= 0
+        if sent and served.doubtful and record.code in _BY_CHANCE:
+            if not (gone or over):
+                return
+            sent = not gone
+        if state.__dict__.pop(_OURS, None) is None:  # atomic: the pool's thread and grpc's meet here
+            return
+        names = self._calls.pipeline.settings.response_metadata
+        if names:
+            answered(record, names, state.trailing_metadata)
+        if sent:
+            self._calls.end(record, record.code, status.text(record.details))
+        elif served.stop_at is not None and time.monotonic() >= served.stop_at:
+            self._calls.end(record, status.UNAVAILABLE, status.STOPPED)
+        else:
+            remaining = served.deadline - time.time() if served.deadline is not None else None
+            self._calls.end(record, status.cut_short(remaining, record.elapsed()))
+
+    def cancel(self, original):
+        """Stand in for _Context.cancel."""
+
+        @wraps(original)
+        def cancel(this):
+            served = this._state.__dict__.get(_OURS)
+            if served is not None:
+                served.doubtful = True
+            return original(this)
+
+        return cancel
+
+    def stop(self, original):
+        """Stand in for _Server.stop. What is left when the grace is over is cancelled by the server, and its clients are told UNAVAILABLE."""
+
+        @wraps(original)
+        def stop(this, grace):
+            try:
+                at, server = time.monotonic() + (grace or 0.0) - status.CLOCKS_DIFFER, this._state
+                with server.lock:
+                    for state in server.rpc_states:
+                        served = state.__dict__.get(_OURS)
+                        if served is not None:
+                            served.stop_at = at if served.stop_at is None else min(at, served.stop_at)
+            except Exception as problem:
+                self._calls.pipeline.error(problem, "server_sync")
+            return original(this, grace)
+
+        return stop
+
+    def reject(self, original):
+        """Stand in for _reject_rpc: no such method, too many calls, or an interceptor that raised. Its parameters differ between versions."""
+
+        @wraps(original)
+        def reject(*args):
+            try:
+                if not self._calls.off():
+                    self._tell_rejected(args[0], status.number(args[-2]), status.text(args[-1]))
+            except Exception as problem:
+                self._calls.pipeline.error(problem, "server_sync")
+            return original(*args)
+
+        return reject
+
+    def _tell_rejected(self, rpc_event, code, details):
+        calls = self._calls
+        method = _method(rpc_event)
+        if not calls.excluded(method):
+            known = code == status.RESOURCE_EXHAUSTED or method in self._known
+            parent, _ = calls.pipeline.extract(rpc_event.invocation_metadata)
+            # A name that only the client made up must not become a metric's attribute.
+            record = calls.begin(
+                _SERVER, method if known else semconv.OTHER, status.text(rpc_event.call.peer()), parent
+            )
+            record.original = None if known else method
+            calls.end(record, code, details)
+
+
+def _method(rpc_event):
+    # a registered method's name travels as the event's tag (1.65 and newer)
+    return status.text(rpc_event.call_details.method) or status.text(rpc_event.tag)
+
+
+def _sent(record, data):
+    if record.counts and isinstance(data, bytes):  # else grpc is about to raise
+        record.sent += 1
+        record.bytes_sent += len(data)
+        if record.note is not None:
+            record.note(SENT, record.sent, len(data))
+
+
+def _record(state):
+    served = state.__dict__.get(_OURS)
+    return served.record if served is not None else None
+
+
+def install(module, calls, patch):
+    """Put the hooks into `grpc._server`; return "" or why not."""
+    problem = selfcheck.misfit(module, EXPECTED)
+    if not problem:
+        server = Server(module, calls)
+        hooks = {
+            "_receive_message": server.receive,
+            "_send_response": server.send,
+            "_status": server.status,
+            "_abort": server.abort,
+            "_reject_rpc": server.reject,
+            "_Context.send_initial_metadata": server.initial_metadata,
+            "_Context.cancel": server.cancel,
+            "_Server.stop": server.stop,
+        }
+        for path, names in EXPECTED.items():
+            hook = server.accept if names is _ACCEPT else server.run if names is _RUN else hooks.get(path)
+            if hook is not None:
+                owner, _, name = path.rpartition(".")
+                patch(getattr(module, owner) if owner else module, name, hook)
+    return problem

@@ -1,0 +1,58 @@
+"""One API server for all tests of this folder; what the operator's tests have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.api import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.cluster import ControlPlane
+
+CRD = Path(__file__).parents[2] / "crds" / "grpctracing.dev_grpctracings.yaml"
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    from tests.cluster import ControlPlane
+
+    with ControlPlane() as cp:
+        yield cp
+
+
+@pytest.fixture(scope="session")
+def crd() -> dict[str, Any]:
+    return yaml.safe_load(CRD.read_text("utf-8"))
+
+
+@pytest.fixture
+async def client(control_plane: ControlPlane, crd: dict[str, Any]) -> AsyncIterator[running.Client]:
+    """An administrator, with GrpcTracing served."""
+    async with running.connected(control_plane.kubeconfig) as client:
+        await running.install_crd(client, crd)
+        yield client
+
+
+@pytest.fixture
+async def place(client: running.Client) -> running.Place:
+    """A fresh namespace."""
+    return running.Place(client, await running.new_namespace(client))
+
+
+@pytest.fixture
+async def rollouts(place: running.Place) -> AsyncIterator[running.Rollouts]:
+    """What completes the rollouts of the namespace."""
+    rollouts = running.Rollouts(place.client, place.namespace)
+    task = asyncio.create_task(rollouts.run())
+    yield rollouts
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

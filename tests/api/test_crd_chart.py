@@ -1,0 +1,299 @@
+"""The chart, rendered by Helm over a matrix of values: every object fits the API server, and grants no more than is used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.api.apiserver import Server
+from tests.cluster import tool
+
+pytestmark = pytest.mark.api
+
+CHART = Path(__file__).parents[2] / "charts" / "grpctracing-operator"
+NAMESPACE = "chart-release"
+WATCHED = ("chart-team-a", "chart-team-b")
+NAME = "release-grpctracing-operator"
+
+MATRIX: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "namespaced": {"watchNamespaces": list(WATCHED)},
+    "namespaced with its own namespace": {"watchNamespaces": [NAMESPACE]},
+    "everything on": {
+        "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "registry"}], "pullPolicy": "Always"},
+        "collectorImage": "example.com/collector:1",
+        "networkPolicy": {"enabled": True},
+        "otlpEndpoint": "http://collector.monitoring:4317",
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "podAnnotations": {"a": "b"},
+        "podLabels": {"team": "platform"},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "serviceAccount": {"create": True, "name": "operator", "annotations": {"a": "b"}},
+        "metrics": {"service": {"enabled": True, "annotations": {"prometheus.io/scrape": "true"}}},
+        "crds": {"install": True, "keep": False},
+    },
+    "everything off": {
+        "replicas": 0,
+        "crds": {"install": False},
+        "uninstall": {"enabled": False},
+        "rbac": {"create": False},
+        "serviceAccount": {"create": False},
+        "metrics": {"service": {"enabled": False}},
+        "podDisruptionBudget": {"enabled": False},
+    },
+}
+
+
+def helm(*words: str, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run Helm with *values* on its standard input."""
+    command = [str(tool("helm")), *words, "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+
+
+def render(values: dict[str, Any], release: str = "release") -> list[dict[str, Any]]:
+    """Return the objects of the chart, hooks too."""
+    done = helm("template", release, str(CHART), "--namespace", NAMESPACE, values=values)
+    assert done.returncode == 0, done.stderr
+    return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+
+def one(objects: list[dict[str, Any]], kind: str, name: str = NAME) -> dict[str, Any]:
+    (found,) = [obj for obj in objects if obj["kind"] == kind and obj["metadata"]["name"] == name]
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(control_plane):
+    server = Server(control_plane)
+    for name in (NAMESPACE, *WATCHED):
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        assert server.apply(namespace, dry_run=False)[0] in {200, 201}
+    return server
+
+
+@pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
+def test_lint_finds_nothing(values):
+    done = helm("lint", "--strict", str(CHART), values=values)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
+def test_every_object_fits_the_api_server(server, values):
+    for obj in render(values):
+        status, body = server.apply(obj)
+        assert status in {200, 201}, f"{obj['kind']} {obj['metadata']['name']}: {body['message']}"
+
+
+@pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
+def test_every_object_fits_the_published_schemas(schemas, values):
+    done = conform(schemas, render(values))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Skipped: 0" in done.stdout
+
+
+def test_published_schemas_refuse_what_is_wrong_so_the_test_above_means_something(schemas):
+    deployment = one(render({}), "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolize"] = "Always"
+    done = conform(schemas, [deployment])
+    assert done.returncode != 0
+    assert "imagePullPolize" in done.stdout + done.stderr
+
+
+def conform(schemas: Path, objects: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    location = str(schemas / "{{ .ResourceKind }}{{ .KindSuffix }}.json")
+    command = [str(tool("kubeconform")), "-strict", "-summary", "-schema-location", location, "-"]
+    return subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def schemas(server, tmp_path_factory):
+    """JSON schemas of every kind, strict, made from what the API server publishes."""
+    home = tmp_path_factory.mktemp("schemas")
+    _, published = server.call("GET", "/openapi/v2")
+    definitions = {name: strict(definition) for name, definition in published["definitions"].items()}
+    (home / "definitions.json").write_text(
+        json.dumps({"definitions": definitions}).replace('"#/def', '"definitions.json#/def')
+    )
+    for name, definition in published["definitions"].items():
+        for kind in definition.get("x-kubernetes-group-version-kind", ()):
+            suffix = "-".join(filter(None, (kind["group"].split(".")[0], kind["version"])))
+            target = {"$ref": f"definitions.json#/definitions/{name}"}
+            (home / f"{kind['kind']}-{suffix}.json".lower()).write_text(json.dumps(target))
+    return home
+
+
+def strict(definition: dict[str, Any]) -> dict[str, Any]:
+    """Refuse unknown fields; what is published as text but may be a number too is not judged."""
+    if "properties" in definition:
+        return {**definition, "additionalProperties": False}
+    return {} if definition.get("format") == "int-or-string" else definition
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_pods_fit_the_restricted_pod_security_standard(server, kind):
+    name = NAME if kind == "Deployment" else f"{NAME}-uninstall"
+    objects = render({})
+    assert server.apply(one(objects, "ServiceAccount"), dry_run=False)[0] in {200, 201}
+    template = one(objects, kind, name)["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", **template}
+    pod["metadata"] |= {"name": "probe", "namespace": NAMESPACE}
+    status, body = server.create(pod)
+    assert status == 201, body["message"]
+    assert all(c["securityContext"]["readOnlyRootFilesystem"] for c in template["spec"]["containers"])
+
+
+def test_definition_is_upgraded_with_the_chart_and_kept_by_uninstall():
+    crd = one(render({}), "CustomResourceDefinition", "grpctracings.grpctracing.dev")
+    assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    committed = yaml.safe_load((CHART.parents[1] / "crds" / "grpctracing.dev_grpctracings.yaml").read_text())
+    assert crd["spec"] == committed["spec"]
+
+
+def test_definition_goes_with_the_release_when_told_so():
+    crd = one(render({"crds": {"keep": False}}), "CustomResourceDefinition", "grpctracings.grpctracing.dev")
+    assert "annotations" not in crd["metadata"]
+
+
+def test_namespaced_installation_has_roles_only():
+    kinds = [(obj["kind"], obj["metadata"].get("namespace")) for obj in render({"watchNamespaces": list(WATCHED)})]
+    assert not {"ClusterRole", "ClusterRoleBinding"} & {kind for kind, _ in kinds}
+    assert {place for kind, place in kinds if kind == "Role"} == {*WATCHED, NAMESPACE}
+
+
+def test_uninstall_hook_runs_before_anything_is_deleted_with_the_operators_account():
+    objects = render({})
+    job = one(objects, "Job", f"{NAME}-uninstall")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    pod = job["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == one(objects, "ServiceAccount")["metadata"]["name"]
+    assert pod["containers"][0]["args"] == ["uninstall"]
+    env = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+    assert env["GRPCTRACING_OPERATOR_DEPLOYMENT"] == f"{NAMESPACE}/{NAME}"
+
+
+def test_service_and_budget_select_the_operator_and_not_the_hook():
+    objects = render({})
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    hook = one(objects, "Job", f"{NAME}-uninstall")["spec"]["template"]["metadata"]["labels"]
+    for selector in (
+        one(objects, "Service")["spec"]["selector"],
+        one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        one(objects, "Deployment")["spec"]["selector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels.items()
+        assert not selector.items() <= hook.items()
+
+
+def test_longest_release_name_gives_valid_names(server):
+    for obj in render({"watchNamespaces": [NAMESPACE]}, release="r" * 53):
+        status, body = server.apply(obj)
+        assert status in {200, 201}, body["message"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        pytest.param({"replica": 1}, "replica", id="misspelt"),
+        pytest.param({"replicas": 3}, "replicas", id="too many"),
+        pytest.param({"watchNamespaces": "production"}, "watchNamespaces", id="text for a list"),
+        pytest.param({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy", id="unknown policy"),
+    ],
+)
+def test_values_that_could_not_work_are_refused_by_name(values, words):
+    done = helm("template", "release", str(CHART), values=values)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_notes_say_what_to_do_next():
+    done = helm("install", "release", str(CHART), "--dry-run=client", "--namespace", NAMESPACE, values={})
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.split("NOTES:")[1]
+    for words in ("kubectl annotate deployment", "kind: GrpcTracing", "kubectl get gtr", "helm uninstall"):
+        assert words in notes
+
+
+# What the operator may do, asked of the real authorizer with the installed roles.
+ALLOWED = [
+    ("list", "apps", "deployments", ""),
+    ("patch", "apps", "deployments", ""),
+    ("create", "apps", "deployments", ""),
+    ("watch", "grpctracing.dev", "grpctracings", ""),
+    ("patch", "grpctracing.dev", "grpctracings", ""),
+    ("patch", "grpctracing.dev", "grpctracings", "status"),
+    ("update", "grpctracing.dev", "grpctracings", "finalizers"),
+    ("patch", "", "configmaps", ""),
+    ("delete", "", "services", ""),
+    ("create", "", "serviceaccounts", ""),
+    ("watch", "policy", "poddisruptionbudgets", ""),
+    ("create", "", "events", ""),
+]
+DENIED = [
+    ("get", "", "secrets", ""),
+    ("list", "", "secrets", ""),
+    ("create", "", "pods", ""),
+    ("create", "", "pods", "exec"),
+    ("create", "", "serviceaccounts", "token"),
+    ("update", "apps", "deployments", ""),
+    ("patch", "apps", "statefulsets", ""),
+    ("create", "grpctracing.dev", "grpctracings", ""),
+    ("delete", "grpctracing.dev", "grpctracings", ""),
+    ("create", "rbac.authorization.k8s.io", "roles", ""),
+    ("escalate", "rbac.authorization.k8s.io", "roles", ""),
+    ("impersonate", "", "users", ""),
+]
+
+
+@pytest.fixture(scope="module", params=["cluster", "namespaced"])
+def may(request, server):
+    """Ask whether the operator's account may do something in a namespace that it works in."""
+    release = f"rbac-{request.param}"
+    objects = render({"watchNamespaces": [WATCHED[0]] if request.param == "namespaced" else []}, release=release)
+    for obj in objects:
+        if obj["kind"] in {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"}:
+            status, body = server.apply(obj, dry_run=False)
+            assert status in {200, 201}, body["message"]
+
+    def ask(verb: str, group: str, resource: str, subresource: str, namespace: str = WATCHED[0]) -> bool:
+        attributes = {
+            "namespace": namespace,
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+        }
+        user = f"system:serviceaccount:{NAMESPACE}:{release}-grpctracing-operator"
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+        status, body = server.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        assert status == 201, body
+        return bool(body["status"]["allowed"])
+
+    ask.release = release
+    return ask
+
+
+@pytest.mark.parametrize("what", ALLOWED, ids="-".join)
+def test_operator_may(may, what):
+    assert may(*what)
+
+
+@pytest.mark.parametrize("what", DENIED, ids="-".join)
+def test_operator_may_not(may, what):
+    assert not may(*what)
+
+
+def test_namespaced_operator_may_nothing_elsewhere(may):
+    elsewhere = [what for what in ALLOWED if may(*what, namespace=WATCHED[1])]
+    assert elsewhere == ([] if may.release == "rbac-namespaced" else ALLOWED)

@@ -1,0 +1,116 @@
+"""The chart's rules are enough, and used: as Roles in the namespaces of `watchNamespaces`, else as a ClusterRole."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grpctracing.kube import errors
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource
+from tests.api import running
+from tests.api.running import eventually
+from tests.cluster.kubeconfig import by_token
+
+pytestmark = pytest.mark.api
+
+CHART = Path(__file__).parents[2] / "charts" / "grpctracing-operator"
+RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(RBAC, "v1", "roles", "Role")
+BINDINGS = Resource(RBAC, "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES = Resource(RBAC, "v1", "clusterroles", "ClusterRole")
+CLUSTER_BINDINGS = Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding")
+SECRETS = Resource("", "v1", "secrets", "Secret")
+ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+
+def rules():
+    """The rules of the chart, as its Role and its ClusterRole include them."""
+    text = (CHART / "templates" / "_helpers.tpl").read_text("utf-8")
+    block = re.search(r'define "grpctracing.rules" -\}\}\n(.*?)\{\{- end', text, re.DOTALL)
+    assert block is not None
+    return yaml.safe_load(block[1])
+
+
+@contextlib.asynccontextmanager
+async def account(control_plane, place, directory, role, binding):
+    """The operator's own account with the chart's rules, in one namespace or (ClusterRole) in all."""
+    client = place.client
+    cluster_wide = role is CLUSTER_ROLES
+    scope = None if cluster_wide else place.namespace
+    name = f"operator-{place.namespace}"
+    await client.create(ACCOUNTS, place.namespace, {"metadata": {"name": "operator"}})
+    await client._json("POST", role.path(scope), body={"metadata": {"name": name}, "rules": rules()})
+    bound = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC, "kind": role.kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": place.namespace}],
+    }
+    await client._json("POST", binding.path(scope), body=bound)
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    path = ACCOUNTS.path(place.namespace, "operator", "token")
+    token = (await client._json("POST", path, body=request))["status"]["token"]
+    kubeconfig = by_token(directory / "operator.kubeconfig", control_plane.url, control_plane.ca_file, token)
+    try:
+        async with running.connected(kubeconfig) as operator:
+            yield operator
+    finally:
+        if cluster_wide:
+            await client._json("DELETE", binding.path(None, name))
+            await client._json("DELETE", role.path(None, name))
+
+
+@pytest.fixture
+async def restricted(control_plane, place, tmp_path):
+    async with account(control_plane, place, tmp_path, ROLES, BINDINGS) as operator:
+        yield operator
+
+
+@pytest.fixture
+async def everywhere(control_plane, place, tmp_path):
+    async with account(control_plane, place, tmp_path, CLUSTER_ROLES, CLUSTER_BINDINGS) as operator:
+        yield operator
+
+
+async def test_the_whole_way_there_and_back_with_the_cluster_role(place, rollouts, everywhere):
+    for resource in (SECRETS, running.NAMESPACES, running.CRDS):
+        with pytest.raises(errors.Forbidden):
+            await everywhere.list(resource)
+    await there_and_back(place, everywhere)
+
+
+async def test_the_whole_way_there_and_back_with_roles_only(place, rollouts, restricted):
+    with pytest.raises(errors.Forbidden):
+        await restricted.list(DEPLOYMENTS)
+    with pytest.raises(errors.Forbidden):
+        await restricted.list(CONFIG_MAPS, "kube-system")
+    await there_and_back(place, restricted, place.namespace)
+
+
+async def there_and_back(place, operator, *namespaces):
+    before = await place.workload()
+    await place.tracing()
+    async with running.running(operator, *namespaces):
+        await eventually(place.injected)
+        await eventually(lambda: ready(place))
+        await eventually(lambda: told(place))
+        await place.delete("GrpcTracing", "default")
+        await eventually(lambda: gone(place))
+    assert (await place.must("Deployment", "payment-service"))["spec"] == before["spec"]
+    assert await place.names("Deployment") == {"payment-service"}
+
+
+async def ready(place):
+    return (await place.conditions()).get("Ready", {}).get("status") == "True"
+
+
+async def told(place):
+    events = await place.client._json("GET", f"/api/v1/namespaces/{place.namespace}/events")
+    return {event["reason"] for event in events["items"]} & {"Injected"}
+
+
+async def gone(place):
+    return await place.get("GrpcTracing", "default") is None

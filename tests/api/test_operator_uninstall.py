@@ -1,0 +1,195 @@
+"""`uninstall`, as the chart's hook runs it: everything as it was, and the user's objects still there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from grpctracing.cli import uninstall as module
+from grpctracing.cli.explain import explain
+from grpctracing.kube.client import MERGE
+from grpctracing.kube.resources import DEPLOYMENTS
+from grpctracing.settings import Settings, namespaced
+from tests.api.running import deployment, eventually, running
+
+pytestmark = pytest.mark.api
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE", 0.1)
+
+
+@pytest.fixture
+def run(control_plane, place, monkeypatch):
+    """A command of the CLI in the namespace of the test; returns the exit code."""
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    monkeypatch.setenv("GRPCTRACING_WATCH_NAMESPACES", place.namespace)
+
+    async def command(word, target=""):
+        settings = Settings.from_env(os.environ)
+        if word == "uninstall":
+            return await module.uninstall(settings, os.environ)
+        return await explain(settings, os.environ, namespaced(target))
+
+    return command
+
+
+async def injected_and_stopped(place, **tracing):
+    before = {name: await place.workload(name) for name in ("payment-service", "order-service")}
+    await place.tracing(**tracing)
+    async with running(place.client, place.namespace):
+        for name in before:
+            await eventually(lambda name=name: place.injected(name))
+        await eventually(lambda: finalized(place))
+    return before
+
+
+async def finalized(place):
+    return (await place.must("GrpcTracing", "default"))["metadata"].get("finalizers")
+
+
+async def test_uninstall_reverts_deletes_and_releases(place, rollouts, run, capsys):
+    before = await injected_and_stopped(place)
+    assert await run("uninstall") == 0
+    for name, was in before.items():
+        assert (await place.must("Deployment", name))["spec"] == was["spec"]
+    assert await place.names("Deployment") == before.keys()
+    for kind in ("ConfigMap", "Service", "ServiceAccount"):
+        assert not {name for name in await place.names(kind) if "grpctracing" in name or "otel" in name}
+    left = await place.must("GrpcTracing", "default")
+    assert "finalizers" not in left["metadata"], "nobody is left to wait for"
+    assert not left.get("status"), "nobody keeps it true"
+    report = capsys.readouterr().out
+    assert f"reverted  {place.namespace}/payment-service" in report
+    assert "2 reverted" in report
+
+
+async def test_uninstall_twice_finds_nothing_to_do(place, rollouts, run, capsys):
+    await injected_and_stopped(place)
+    assert await run("uninstall") == 0
+    capsys.readouterr()
+    assert await run("uninstall") == 0
+    assert capsys.readouterr().out.strip() == "done      0 reverted, 0 deleted, 0 released"
+
+
+async def test_a_reinstalled_operator_takes_up_the_objects_that_were_left(place, rollouts, run):
+    await injected_and_stopped(place)
+    assert await run("uninstall") == 0
+    async with running(place.client, place.namespace):
+        await eventually(place.injected)
+        await eventually(lambda: finalized(place))
+
+
+async def test_the_operator_is_stopped_first(place, rollouts, run, monkeypatch):
+    await injected_and_stopped(place)
+    await place.create(deployment("operator", labels={"app.kubernetes.io/name": "grpctracing-operator"}))
+    monkeypatch.setenv("GRPCTRACING_OPERATOR_DEPLOYMENT", f"{place.namespace}/operator")
+    assert await run("uninstall") == 0
+    assert (await place.must("Deployment", "operator"))["spec"]["replicas"] == 0
+
+
+async def test_what_cannot_be_reverted_is_named_and_the_operator_started_again(
+    place, rollouts, run, monkeypatch, capsys
+):
+    await injected_and_stopped(place)
+    await place.create(deployment("operator", labels={"app.kubernetes.io/name": "grpctracing-operator"}))
+    monkeypatch.setenv("GRPCTRACING_OPERATOR_DEPLOYMENT", f"{place.namespace}/operator")
+    monkeypatch.setattr(module, "PATIENCE", 3.0)
+    monkeypatch.setattr(module, "STOP_PATIENCE", 3.0)
+    await forbid(place, "payment-service")
+    try:
+        assert await run("uninstall") == 1
+    finally:
+        await permit(place)
+    report = capsys.readouterr().out
+    assert f"failed    Deployment {place.namespace}/payment-service" in report
+    assert "frozen by a policy" in report
+    assert (await place.must("Deployment", "operator"))["spec"]["replicas"] == 2
+    assert await place.clean("order-service"), "one that refuses does not keep the others"
+    assert "grpctracing-default-bootstrap" in await place.names("ConfigMap"), "the one that is left still needs it"
+
+
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+POLICY_BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+
+
+async def forbid(place, name):
+    """A policy of somebody else refuses every change of one Deployment; returns when it does."""
+    match = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.namespace}},
+        "resourceRules": [
+            {
+                "apiGroups": ["apps"],
+                "apiVersions": ["v1"],
+                "operations": ["UPDATE"],
+                "resources": ["deployments"],
+                "resourceNames": [name],
+            }
+        ],
+    }
+    policy = {
+        "metadata": {"name": "frozen"},
+        "spec": {"matchConstraints": match, "validations": [{"expression": "false", "message": "frozen by a policy"}]},
+    }
+    binding = {"metadata": {"name": "frozen"}, "spec": {"policyName": "frozen", "validationActions": ["Deny"]}}
+    await place.client._json("POST", POLICIES, body=policy)
+    await place.client._json("POST", POLICY_BINDINGS, body=binding)
+
+    async def refuses():
+        body = {"metadata": {"annotations": {"probe": "x"}}}
+        path = DEPLOYMENTS.path(place.namespace, name)
+        try:
+            await place.client._json("PATCH", path, query={"dryRun": "All"}, body=body, content_type=MERGE)
+        except module.errors.ApiError:
+            return True
+        return False
+
+    await eventually(refuses)
+
+
+async def permit(place):
+    await place.client._json("DELETE", f"{POLICY_BINDINGS}/frozen")
+    await place.client._json("DELETE", f"{POLICIES}/frozen")
+
+
+async def test_explain_tells_what_would_be_done_and_writes_nothing(place, rollouts, run, capsys):
+    before = await place.workload()
+    await place.tracing()
+    assert await run("explain", f"{place.namespace}/payment-service") == 0
+    report = capsys.readouterr().out
+    assert "Action      inject" in report
+    assert "OTEL_SERVICE_NAME" in report
+    after = await place.must("Deployment", "payment-service")
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+async def test_explain_of_nothing_says_so(place, run, capsys):
+    assert await run("explain", f"{place.namespace}/missing") == 1
+    assert "missing" in capsys.readouterr().err
+
+
+async def test_a_refused_injection_is_told_in_the_status(place, rollouts):
+    await place.workload()
+    await forbid(place, "payment-service")
+    try:
+        await place.tracing()
+        async with running(place.client, place.namespace):
+            found = await eventually(lambda: refused(place))
+            seen = []
+            while len(seen) < 2 or seen[-1] != seen[-2]:  # what else there is to tell may come a moment later
+                assert len(seen) < 5, "each retry writes the status"
+                seen.append((await place.must("GrpcTracing", "default"))["metadata"]["resourceVersion"])
+                await asyncio.sleep(4)  # some retries
+        assert found["state"] == "Degraded"
+        events = await place.client._json("GET", f"/api/v1/namespaces/{place.namespace}/events")
+        assert [event["reason"] for event in events["items"]].count("Refused") == 1, "told once, not once per retry"
+    finally:
+        await permit(place)
+
+
+async def refused(place):
+    found = (await place.listed()).get("payment-service", {})
+    return found if "frozen by a policy" in found.get("message", "") else None

@@ -1,0 +1,56 @@
+"""Whatever an application does with grpc, it sees the same with the payload as without."""
+
+import pytest
+
+from tests.bootstrap import interpreters
+from tests.bootstrap.transparency import CASES, suite
+
+pytestmark = pytest.mark.timeout(900)  # the first test of each version runs all cases
+
+# Of the oldest grpcio on the oldest interpreter, what differs most between versions; `make matrix` runs all cases on all versions.
+OLDEST = [
+    name
+    for name, case in CASES.items()
+    if case.__module__.rpartition(".")[2] in {"client_calls", "aio", "server_sync", "metadata_more"}
+]
+
+
+def results(request, test, python, grpcio, receiver):
+    """Return what every case of *test* that was asked for gave, in both variants; run at once."""
+    names = [item.callspec.params["name"] for item in request.session.items if item.originalname == test]
+    environment = interpreters.environment(interpreters.find(python), *suite.requirements(grpcio))
+    return suite.run(environment, names, receiver.endpoint)
+
+
+@pytest.fixture(scope="module")
+def newest(request, _receiver):
+    return results(request, "test_no_difference", "3.11", "1.85.1", _receiver)
+
+
+@pytest.fixture(scope="module")
+def oldest(request, _receiver):
+    if interpreters.find("3.8") is None:
+        print("no Python 3.8 on this machine: grpcio 1.48.2 is not tried on it")
+        return None
+    return results(request, "test_no_difference_on_the_oldest", "3.8", "1.48.2", _receiver)
+
+
+def same(plain, ours):
+    assert plain.code == 0, plain.err
+    assert not suite.missing(plain)
+    assert ours == plain
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_difference(name, newest):
+    same(*newest[name])
+
+
+@pytest.mark.parametrize("name", OLDEST)
+def test_no_difference_on_the_oldest(name, oldest):
+    if oldest is not None:
+        same(*oldest[name])
+
+
+def test_there_are_enough_cases():
+    assert len(CASES) >= 150

@@ -1,0 +1,3 @@
+module grpctracing.dev/tools/nopython
+
+go 1.26.0

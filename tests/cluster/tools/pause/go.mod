@@ -1,0 +1,3 @@
+module grpctracing.dev/tools/pause
+
+go 1.26.0

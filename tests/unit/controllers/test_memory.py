@@ -1,0 +1,316 @@
+"""What the controllers remember between two looks: fights, health, verdicts, proof."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from grpctracing.controllers.board import Board
+from grpctracing.controllers.history import History
+from grpctracing.controllers.proof import Proof, parse
+from grpctracing.controllers.world import World
+from grpctracing.injection import Action, Reason, State, Verdict
+from grpctracing.kube.resources import Key
+
+A, B = Key("production", "a"), Key("production", "b")
+TRACING = Key("production", "default")
+PATCH = {"metadata": {"resourceVersion": "1"}, "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}}}
+LATER = {"metadata": {"resourceVersion": "2"}, "spec": PATCH["spec"]}
+OTHER = {"metadata": {}, "spec": {"template": {"spec": {"containers": [{"name": "worker"}]}}}}
+
+
+def deployment(name="a", *, image="1", complete=True, **status):
+    replicas = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 if complete else 1, "observedGeneration": 1}
+    return {
+        "metadata": {"name": name, "namespace": "production", "uid": name, "generation": 1, "resourceVersion": "1"},
+        "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "app", "image": image}]}}},
+        "status": replicas | status,
+    }
+
+
+class TestHistory:
+    def test_the_first_patch_undoes_nothing(self):
+        assert History().undone(A, PATCH, 0) == 0
+
+    def test_the_same_patch_again_means_that_it_was_undone(self):
+        history = History()
+        for now in (0, 10, 20):
+            history.wrote(A, PATCH, now)
+        assert history.undone(A, LATER, 30) == 3, "the version it was made for does not matter"
+
+    def test_a_different_patch_is_no_fight(self):
+        history = History()
+        history.wrote(A, PATCH, 0)
+        assert history.undone(A, OTHER, 1) == 0
+        assert history.undone(B, PATCH, 1) == 0
+
+    def test_what_we_took_out_ourselves_was_not_undone(self):
+        history = History()
+        for now in range(5):
+            history.wrote(A, PATCH, now)
+            history.reverted(A)
+        assert history.undone(A, PATCH, 6) == 0
+
+    def test_patches_of_long_ago_are_forgotten(self):
+        history = History()
+        history.wrote(A, OTHER, 0)
+        for now in range(5000, 5100):
+            history.wrote(A, PATCH, now)
+        assert len(history._written[A]) == 1
+
+    def test_what_was_long_ago_is_no_fight(self):
+        history = History()
+        history.wrote(A, PATCH, 0)
+        history.wrote(A, PATCH, 601)
+        assert history.undone(A, PATCH, 700) == 1
+
+    def test_a_fight_that_was_given_up_stays_so_when_ten_minutes_are_over(self):
+        history = History()
+        for now in range(5):
+            history.wrote(A, PATCH, now)
+        assert history.undone(A, PATCH, 700) == 5
+        assert history.undone(A, PATCH, 3700) == 0, "after an hour it is worth another try"
+
+    def test_an_incomplete_rollout_is_timed_from_our_patch(self):
+        history = History()
+        assert history.failed_since(A, deployment(complete=False), 100) == 0
+        assert history.failed_since(A, deployment(complete=False), 130) == 30
+        history.wrote(A, PATCH, 140)
+        assert history.failed_since(A, deployment(complete=False), 150) == 10
+        assert history.failed_since(A, deployment(), 160) == 0
+        assert history.failed_since(A, deployment(complete=False), 200) == 0, (
+            "the next trouble counts from its own start"
+        )
+
+
+def verdict(state=State.INJECTED, **more):
+    return Verdict(Action.NOTHING, state, Reason.NO_SPANS_YET, tracing="default", **more)
+
+
+class TestBoard:
+    def board(self):
+        changed = []
+        return Board(changed.append), changed
+
+    def test_a_new_verdict_is_told_and_the_same_again_is_not(self):
+        board, changed = self.board()
+        assert board.report(A, verdict()) is None
+        assert board.report(A, verdict()) == verdict()
+        assert changed == [TRACING]
+
+    def test_a_workload_moves_from_one_object_to_the_other(self):
+        board, changed = self.board()
+        board.report(A, verdict())
+        board.report(A, Verdict(Action.NOTHING, State.INJECTED, Reason.NO_SPANS_YET, tracing="other"))
+        assert board.workloads(TRACING) == {}
+        assert set(board.workloads(Key("production", "other"))) == {"a"}
+        assert set(changed) == {TRACING, Key("production", "other")}
+
+    def test_the_one_that_stands_back_says_for_whom(self):
+        board, _ = self.board()
+        board.report(A, verdict(others=("second",)))
+        told = board.workloads(Key("production", "second"))["a"]
+        assert told.state is State.SKIPPED
+        assert '"default"' in told.message
+
+    def test_rolling_out_is_counted_without_oneself(self):
+        board, _ = self.board()
+        board.report(A, verdict(State.PROGRESSING))
+        board.report(B, verdict(State.PROGRESSING))
+        assert board.progressing(TRACING, A) == 1
+        board.forget(B)
+        assert board.progressing(TRACING, A) == 0
+
+    def test_what_is_not_selected_is_in_nobodys_status(self):
+        board, changed = self.board()
+        board.report(A, Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED))
+        assert changed == []
+
+    def test_a_namespace_is_surveyed_when_each_has_been_looked_at_and_stays_so(self):
+        board, _ = self.board()
+        board.report(A, verdict())
+        assert not board.surveyed("production", [A, B])
+        board.report(B, verdict())
+        assert board.surveyed("production", [A, B])
+        assert board.surveyed("production", [A, B, Key("production", "new")])
+
+    def test_one_that_no_verdict_can_be_had_on_does_not_hold_up_its_namespace(self):
+        board = Board(changed=lambda _: None)
+        board.report(A, verdict())
+        board.stumbled(B)
+        assert board.surveyed("production", [A, B])
+
+
+def scrape(**pods):
+    lines = ["# TYPE grpctracing_proof_calls_total counter", 'grpctracing_calls_total{x="y"} 5']
+    for pod, value in pods.items():
+        name = pod.replace("_", "-")
+        labels = f'k8s_deployment_name="a",k8s_pod_name="{name}",service_name="a \\"quoted\\""'
+        lines.append(f"grpctracing_proof_calls_total{{{labels}}} {value}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def aiohttp_answer():
+    @contextlib.asynccontextmanager
+    async def serving(body):
+        async def answer(_):
+            return web.Response(body=body)
+
+        app = web.Application()
+        app.router.add_get("/metrics", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
+        await runner.cleanup()
+
+    return serving
+
+
+class TestProof:
+    @pytest.fixture
+    def world(self):
+        world = World()
+        world.deployments.put(deployment())
+        return world
+
+    def proof(self, world):
+        changed = []
+        return Proof(world, "http://{namespace}", 10, changed.append), changed
+
+    def roll(self, world, image, **status):
+        live = deployment(image=image, **status)
+        live["metadata"]["resourceVersion"] = str(int(world.deployments.get(A)["metadata"]["resourceVersion"]) + 1)
+        world.deployments.put(live)
+        return live
+
+    def test_a_scrape_is_read_by_deployment_and_replica_set(self):
+        assert parse(scrape(a_rs1_x=3, a_rs1_y=1e2, a_rs2_z=5)) == {"a": {"a-rs1": 103.0, "a-rs2": 5.0}}
+
+    def test_nothing_is_claimed_before_a_span_was_seen(self, world):
+        proof, changed = self.proof(world)
+        assert proof.seen(A, world.deployments.get(A)) is False
+        proof.absorb("production", scrape(a_rs1_x=3))
+        assert changed == [A]
+        assert proof.seen(A, world.deployments.get(A)) is True
+
+    def test_once_seen_stays_seen_and_is_told_once(self, world):
+        proof, changed = self.proof(world)
+        proof.seen(A, world.deployments.get(A))
+        proof.absorb("production", scrape(a_rs1_x=3))
+        proof.absorb("production", scrape(a_rs1_x=4))
+        proof.absorb("production", "")
+        assert changed == [A]
+        assert proof.seen(A, world.deployments.get(A)) is True
+
+    def test_a_new_template_has_to_be_seen_anew(self, world):
+        proof, _ = self.proof(world)
+        proof.seen(A, world.deployments.get(A))
+        proof.absorb("production", scrape(a_rs1_x=3))
+        live = self.roll(world, "2", complete=False)
+        assert proof.seen(A, live) is False
+        proof.absorb("production", scrape(a_rs1_x=9))
+        assert proof.seen(A, live) is False, "spans of the pods that are going"
+        proof.absorb("production", scrape(a_rs1_x=9, a_rs2_y=1))
+        assert proof.seen(A, live) is True
+
+    def test_a_rollback_counts_on_after_its_rollout(self, world):
+        proof, _ = self.proof(world)
+        proof.seen(A, world.deployments.get(A))
+        proof.absorb("production", scrape(a_rs1_x=3))
+        proof.seen(A, self.roll(world, "2", complete=False))
+        proof.absorb("production", scrape(a_rs1_x=3, a_rs2_y=1))
+        back = self.roll(world, "1")
+        assert proof.seen(A, back) is False
+        proof.absorb("production", scrape(a_rs1_x=3, a_rs2_y=1))
+        assert proof.seen(A, back) is False, "what was counted before"
+        proof.absorb("production", scrape(a_rs1_x=4, a_rs2_y=1))
+        assert proof.seen(A, back) is True
+
+    def complete(self, world, image, replica_set):
+        message = f'ReplicaSet "{replica_set}" has successfully progressed.'
+        condition = {"type": "Progressing", "reason": "NewReplicaSetAvailable", "message": message}
+        return self.roll(world, image, conditions=[condition])
+
+    def test_after_a_restart_the_spans_of_old_pods_prove_nothing(self, world):
+        live = self.complete(world, "2", "a-rs2")
+        proof, changed = self.proof(world)
+        assert proof.seen(A, live) is False
+        proof.absorb("production", scrape(a_rs1_x=3))
+        proof.absorb("production", scrape(a_rs1_x=4))
+        assert proof.seen(A, live) is False
+        proof.absorb("production", scrape(a_rs1_x=4, a_rs2_y=1))
+        assert changed == [A]
+
+    def test_what_old_pods_send_on_their_way_out_proves_nothing(self, world):
+        proof, _ = self.proof(world)
+        proof.seen(A, world.deployments.get(A))
+        proof.absorb("production", scrape(a_rs1_x=3))
+        live = self.complete(world, "2", "a-rs2")
+        assert proof.seen(A, live) is False
+        proof.absorb("production", scrape(a_rs1_x=9))
+        assert proof.seen(A, live) is False
+        proof.absorb("production", scrape(a_rs1_x=9, a_rs2_y=1))
+        assert proof.seen(A, live) is True
+
+    def test_a_name_too_long_for_a_pod_is_known_by_what_is_left_of_it(self, world):
+        replica_set = "a-" + "long" * 12 + "-7d4b9c6f5d"
+        live = self.complete(world, "2", replica_set)
+        proof, _ = self.proof(world)
+        proof.seen(A, live)
+        proof.absorb("production", scrape(**{f"{replica_set}-"[:58] + "x7k2p": 1}))
+        assert proof.seen(A, live) is True
+
+    def test_only_what_exists_is_remembered(self):
+        proof, _ = self.proof(World())
+        proof.absorb("production", scrape(a_rs1_x=3))
+        assert not proof._latest
+
+    def test_only_a_collector_of_ours_is_asked(self, world):
+        proof, _ = self.proof(world)
+        world.tracings.put({"metadata": {"name": "t", "namespace": "production", "uid": "t", "resourceVersion": "1"}})
+        assert proof._namespaces() == []
+        service = {"name": "otel-collector", "namespace": "production", "uid": "s", "resourceVersion": "1"}
+        world.owned["Service"].put({"metadata": service})
+        assert proof._namespaces() == ["production"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'grpctracing_proof_calls_total{k8s_deployment_name="a",k8s_pod_name="a-rs1-x"} 1.2.3e+\n\xff\xfe',
+            b"grpctracing_proof_calls_total{" + b"x" * 2**20,
+            b"grpctracing_proof_calls_total{x} 1\n" * 300_000,
+        ],
+        ids=["no number", "an endless line", "endless lines"],
+    )
+    async def test_whatever_answers_the_operator_survives_it(self, world, body, aiohttp_answer):
+        proof, _ = self.proof(world)
+        async with aiohttp_answer(body) as url:
+            proof.url = url
+            async with aiohttp.ClientSession() as session:
+                proof.absorb("production", await proof._scrape(session, "production") or "")
+
+    def test_switched_off_it_knows_nothing(self, world):
+        assert Proof(world, "", 0, lambda _: None).seen(A, deployment()) is None
+
+    @pytest.mark.parametrize(
+        ("since", "rolled_out", "want"),
+        [
+            ("2026-11-24T12:00:00Z", "2026-11-24T11:00:00Z", True),
+            ("2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z", False),
+        ],
+    )
+    def test_after_a_restart_the_status_is_believed_unless_pods_are_newer(self, world, since, rolled_out, want):
+        entry = {"name": "a", "state": "Instrumented", "lastTransitionTime": since}
+        metadata = {"name": "default", "namespace": "production", "uid": "t", "resourceVersion": "1"}
+        world.tracings.put({"metadata": metadata, "status": {"workloads": [entry]}})
+        live = copy.deepcopy(deployment())
+        live["status"]["conditions"] = [{"type": "Progressing", "lastUpdateTime": rolled_out}]
+        proof, _ = self.proof(world)
+        assert proof.seen(A, live) is want

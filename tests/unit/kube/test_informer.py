@@ -1,0 +1,163 @@
+"""The informer against a server that misbehaves: what is in the store afterwards is what the server has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from grpctracing.kube import informer as module
+from grpctracing.kube.informer import Informer
+from grpctracing.kube.resources import DEPLOYMENTS, Key
+from grpctracing.kube.store import Store
+from tests.unit.kube.fake_server import FakeServer, eventually, page, refusal, served, thing
+
+A, B, C = (Key("production", name) for name in "abc")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_BACKOFF", 0.01)
+
+
+@contextlib.asynccontextmanager
+async def following(fake, **options):
+    store, heard = Store(), []
+    store.listen(lambda key, before, after: heard.append((key.name, bool(before), bool(after))))
+    async with served(fake) as client:
+        informer = Informer(client, DEPLOYMENTS, store, **options)
+        task = asyncio.create_task(informer.run())
+        try:
+            await asyncio.wait_for(informer.synced.wait(), 5)
+            yield store, heard
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def event(kind, obj):
+    return {"type": kind, "object": obj}
+
+
+def names(store):
+    return {key.name for key in store}
+
+
+async def test_pages_are_put_together():
+    fake = FakeServer(lists=[page(5, thing("a", 1), token="more"), page(5, thing("b", 2))])
+    async with following(fake) as (store, _):
+        assert names(store) == {"a", "b"}
+        assert [query.get("continue") for _, _, query in fake.asked[:2]] == [None, "more"]
+        assert all(query["limit"] == "500" for _, _, query in fake.asked[:2])
+
+
+async def test_the_watch_begins_where_the_list_ended_and_asks_for_bookmarks():
+    fake = FakeServer(lists=[page(5)])
+    async with following(fake, namespace="production", selector="a=b"):
+        await eventually(lambda: fake.open_watches)
+        method, path, query = fake.asked[-1]
+        assert (method, path) == ("GET", "/apis/apps/v1/namespaces/production/deployments")
+        assert query["resourceVersion"] == "5"
+        assert query["allowWatchBookmarks"] == "true"
+        assert query["labelSelector"] == "a=b"
+
+
+async def test_events_change_the_store():
+    script = [event("ADDED", thing("b", 6)), event("MODIFIED", thing("a", 7)), event("DELETED", thing("b", 8))]
+    async with following(FakeServer(lists=[page(5, thing("a", 1))], watches=[script])) as (store, heard):
+        await eventually(lambda: len(heard) == 4)
+        assert heard == [("a", False, True), ("b", False, True), ("a", True, True), ("b", True, False)]
+        assert store.get(A)["metadata"]["resourceVersion"] == "7"
+
+
+async def test_a_watch_that_ends_goes_on_from_the_last_bookmark_without_a_new_list():
+    bookmark = event("BOOKMARK", {"metadata": {"resourceVersion": "42"}})
+    fake = FakeServer(lists=[page(5)], watches=[[bookmark, "end"]])
+    async with following(fake):
+        await eventually(lambda: fake.open_watches == 2)
+        assert fake.asked[-1][2]["resourceVersion"] == "42"
+        assert fake.count(watch=False) == 1
+
+
+async def test_a_cut_connection_goes_on_from_where_it_was():
+    fake = FakeServer(lists=[page(5)], watches=[[event("ADDED", thing("a", 9)), b'{"type": "ADD', "cut"]])
+    async with following(fake) as (store, _):
+        await eventually(lambda: fake.open_watches == 2)
+        assert fake.asked[-1][2]["resourceVersion"] == "9"
+        assert fake.count(watch=False) == 1
+        assert names(store) == {"a"}
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [[refusal(410)], [event("ERROR", {"code": 410, "message": "too old"})]],
+    ids=["as the answer", "as an event"],
+)
+async def test_after_410_what_is_missing_from_the_new_list_has_been_deleted(expiry):
+    lists = [page(5, thing("a", 1), thing("b", 2)), page(50, thing("b", 2), thing("c", 40))]
+    async with following(FakeServer(lists=lists, watches=[expiry])) as (store, heard):
+        await eventually(lambda: names(store) == {"b", "c"})
+        assert heard == [("a", False, True), ("b", False, True), ("a", True, False), ("c", False, True)]
+
+
+async def test_410_in_the_middle_of_a_list_begins_it_anew():
+    lists = [page(5, thing("a", 1), token="more"), refusal(410), page(9, thing("b", 8))]
+    async with following(FakeServer(lists=lists)) as (store, _):
+        assert names(store) == {"b"}, "half of an expired list is no list"
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 500, 503])
+async def test_a_refused_list_is_asked_for_again(code):
+    async with following(FakeServer(lists=[refusal(code), refusal(code), page(5, thing("a", 1))])) as (store, _):
+        assert names(store) == {"a"}
+
+
+async def test_a_silent_watch_is_dead():
+    fake = FakeServer(lists=[page(5)])
+    async with following(fake, inactivity=0.1):
+        await eventually(lambda: fake.open_watches >= 2)
+        assert fake.count(watch=False) == 1
+
+
+async def test_a_resync_announces_everything_again_without_a_request():
+    fake = FakeServer(lists=[page(5, thing("a", 1))])
+    async with following(fake, resync=0.05) as (_, heard):
+        await eventually(lambda: heard.count(("a", True, True)) >= 2)
+        assert fake.count(watch=False) == 1
+
+
+async def test_a_recreated_object_survives_the_late_news_of_its_predecessor():
+    script = [
+        event("ADDED", thing("a", 9, uid="new")),
+        event("DELETED", thing("a", 8, uid="old")),
+        event("ADDED", thing("b", 10)),
+    ]
+    async with following(FakeServer(lists=[page(5)], watches=[script])) as (store, _):
+        await eventually(lambda: store.get(B))
+        assert store.get(A)["metadata"]["uid"] == "new"
+
+
+async def test_one_event_larger_than_any_buffer_arrives_whole():
+    large = thing("a", 9, text="x" * 3_000_000)
+    async with following(FakeServer(lists=[page(5)], watches=[[event("ADDED", large)]])) as (store, _):
+        obj = await eventually(lambda: store.get(A))
+        assert len(obj["text"]) == 3_000_000
+
+
+def test_our_own_write_is_not_overtaken_by_an_older_event():
+    store = Store()
+    assert store.put(thing("a", 10))
+    assert not store.put(thing("a", 9))
+    assert not store.put(thing("a", 10))
+    assert store.put(thing("a", 11))
+    assert store.get(A)["metadata"]["resourceVersion"] == "11"
+
+
+def test_a_list_of_one_namespace_leaves_the_others_alone():
+    store = Store()
+    store.put(thing("a", 1))
+    store.put(thing("z", 1, namespace="staging"))
+    store.replace("production", {C: thing("c", 2)})
+    assert set(store) == {C, Key("staging", "z")}
