@@ -44,7 +44,7 @@ class Lane:
         self.endpoint = endpoint
         self.transport = transport
         self.pending = None
-        self.interrupted = False
+        self.interrupted = self.sending = False
         self.sent = self.lost = self.rejected = self.failures = 0
         self._weight = self._attempts = self._in_a_row = 0
         self._next_at = 0.0
@@ -66,7 +66,11 @@ class Lane:
         timeout = self.endpoint.timeout if deadline is None else min(self.endpoint.timeout, deadline - now)
         if timeout <= 0 or self.interrupted:
             return False
-        outcome = self.transport.send(self.signal, self.endpoint, self.pending, timeout)
+        self.sending = True
+        try:
+            outcome = self.transport.send(self.signal, self.endpoint, self.pending, timeout)
+        finally:
+            self.sending = False
         if self.interrupted and outcome.result != SENT:  # by us, so it says nothing about the Collector
             return False
         return self._settle(outcome)
@@ -291,10 +295,12 @@ class Exporter:
     def hold(self, timeout):
         """Keep the thread from working, before a fork. Return whether it rests.
 
-        A lock of ours would stay locked in the child, and a call of ours that grpc's core is busy with ends the child in a SIGSEGV (seen: one in four). So
-        an export that takes longer than *timeout* is broken off, and sent again.
+        A call of ours that grpc's core is busy with ends the child in a SIGSEGV (seen: one in four). So an export that takes longer than *timeout* is broken
+        off and sent again, which the Collector may then have twice; unless its transport stands a fork, as plain HTTP does: the child has locks of its own.
         """
         held = self._working.acquire(True, timeout)  # noqa: FBT003 - as above
+        if not held and any(lane.sending and lane.transport.forkable() for lane in self.lanes()):
+            return False
         for _ in range(_BREAKS):  # a call may be just about to open a new channel
             if not held:
                 self._interrupt(True)  # noqa: FBT003 - internal

@@ -88,6 +88,10 @@ class GrpcTransport:
             self._connect()
             channel.close()
 
+    def forkable(self):
+        """Return whether a fork may happen while a send is in flight: never, see Exporter.hold."""
+        return False
+
     def abandon(self):
         """Forget the channel without touching it: in a forked child it is the parent's, and even closing it may hang. Never freed for the same reason."""
         _abandoned.append((self._channel, self._methods))

@@ -85,6 +85,14 @@ class HttpTransport:
 
     renew = close
 
+    def forkable(self):
+        """Return whether a fork may happen while a send is in flight: the thread waits for a plain socket, of which the child only closes its copy.
+
+        Not while it connects (the resolver has locks, and modules may be half-way through their import) and not under TLS (OpenSSL has locks).
+        """
+        connection = self._connection
+        return connection is not None and connection.sock is not None and not self._endpoint.tls
+
     def abandon(self):
         """Forget the connection: in a forked child it is the parent's. Closing our copy of the descriptor sends nothing."""
         connection, self._connection = self._connection, None

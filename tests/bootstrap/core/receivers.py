@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,9 +107,9 @@ class GrpcReceiver(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_
 
 
 class HttpReceiver:
-    """OTLP/HTTP. `answers` holds (status, headers) for the next requests instead of accepting them."""
+    """OTLP/HTTP. `answers` holds (status, headers) for the next requests instead of accepting them; *pause* (s) comes between accepting and saying so."""
 
-    def __init__(self):
+    def __init__(self, pause=0.0):
         self.received = received = Received()
         self.answers = answers = deque()
         self.connections = connections = []
@@ -124,12 +125,15 @@ class HttpReceiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 received.seen()
                 status, headers = answers.popleft() if answers else (200, {})
+                if status == 200:
+                    self.accept(body)
+                    time.sleep(pause)
                 self.send_response(status)
                 for name, value in {"Content-Length": "0", **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                if status != 200:
-                    return
+
+            def accept(self, body):
                 if self.headers["Content-Encoding"] == "gzip":
                     body = gzip.decompress(body)
                 kind, message = {

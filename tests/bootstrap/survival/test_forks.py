@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.bootstrap.core.receivers import HttpReceiver
-from tests.bootstrap.process import using_apps, wait
+from tests.bootstrap.process import Ended, using_apps, wait
 
 
 @pytest.fixture
@@ -115,6 +115,27 @@ say(statuses == [0] * 20, 5 * len(made) == sum(made), sum(made))
         calls = int(ended.out.split()[2])
         spans = collector.received.wait_for_spans(calls)
         assert len({span.span_id for span in spans}) == len(spans) == calls
+
+
+def test_fork_while_the_collector_takes_its_time(application):
+    """What it has accepted is not sent again because of a fork, and no fork waits for it."""
+    code = """
+import time
+say(call(3))
+slowest = 0
+for _ in range(12):
+    time.sleep(0.05)
+    began = time.monotonic()
+    children = [forked(lambda: None)]
+    slowest = max(slowest, time.monotonic() - began)
+    assert ended(children) == [0]
+say(slowest < 0.5)
+"""
+    with HttpReceiver(pause=0.6) as collector:
+        process = application(code, **collector.environ(), GRPC_ENABLE_FORK_SUPPORT="0")
+        assert wait(process) == Ended(0, "3\nTrue\n", "")
+        spans = collector.received.spans()
+        assert len({span.span_id for span in spans}) == len(spans) == 3
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
