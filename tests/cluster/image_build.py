@@ -58,6 +58,8 @@ def _build(image: Built, reference: str, made: Path, context: Path) -> None:
         target = context / image.binary_at
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(built(image.binary) / target.name, target)
+    if image.interpreter:
+        _copy_python(Path(image.interpreter), context / "python")
     arguments = [
         f"--build-arg={name}={value}" for name, value in (("BASE_IMAGE", image.base.reference), *image.arguments)
     ]
@@ -67,6 +69,21 @@ def _build(image: Built, reference: str, made: Path, context: Path) -> None:
     _buildah("push", name, f"docker-archive:{made}:{name}")
     if len(_buildah("images", "--all", "--quiet").split()) > _KEPT_LAYERS:
         _buildah("rmi", "--prune")
+
+
+def _copy_python(interpreter: Path, target: Path) -> None:
+    """Copy *interpreter* (bin/python of an installation) to *target*/bin/python and what it needs to *target*/lib."""
+    binary = interpreter.resolve()
+    (target / "bin").mkdir(parents=True)
+    shutil.copy2(binary, target / "bin" / "python")
+    library = binary.parents[1] / "lib"
+    for shared in library.glob("libpython*.so*"):
+        (target / "lib").mkdir(exist_ok=True)
+        shutil.copy2(shared, target / "lib")
+    unneeded = shutil.ignore_patterns(
+        "test", "site-packages", "__pycache__", "config-*", "lib2to3", "ensurepip", "idlelib"
+    )
+    shutil.copytree(library / binary.name, target / "lib" / binary.name, ignore=unneeded)
 
 
 def _ensure_base(base: Base) -> None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.bootstrap import interpreters
 from tests.cluster.errors import ClusterError
 from tests.cluster.locks import locked
 from tests.cluster.paths import HERE, REPOSITORY, cache
@@ -37,7 +38,8 @@ class Base:
 class Built:
     """An image of *dockerfile* on *base*; *sources* are the files and folders of *context* that it is made of.
 
-    *requirements* (a file of the context) come as wheels in wheels/; *binary* is built and put at *binary_at*.
+    *requirements* (a file of the context) come as wheels in wheels/; *binary* is built and put at *binary_at*; *interpreter*, a Python of this
+    machine, comes with its library in python/.
     """
 
     context: Path
@@ -48,6 +50,7 @@ class Built:
     requirements: str = ""
     binary: GoBuild | None = None
     binary_at: str = ""
+    interpreter: str = ""
 
     def key(self) -> str:
         """Return the name of its archive in the cache: a hash of all that goes in."""
@@ -56,6 +59,8 @@ class Built:
             parts += [str(path.relative_to(self.context)).encode(), path.read_bytes()]
         if self.binary:
             parts.append(self.binary.key(go_version()).encode())
+        if self.interpreter:
+            parts.append(self.interpreter.encode())
         return _digest(parts)
 
     def files(self) -> list[Path]:
@@ -81,7 +86,8 @@ class Binary:
 
 
 _PYTHON = Base("localhost/grpctracing/python:3.13", "trixie", ("python3", "python3-venv", "ca-certificates"))
-# No suite that Debian still serves has Python 3.6. PyPy there is a Python 3.7: as much too old, and as much to be left alone.
+# No suite that Debian still serves has Python 3.6: that is taken from this machine, where it has one. PyPy there is a Python 3.7: as much too old, and as
+# much to be left alone.
 _OLD_PYTHON = Base("localhost/grpctracing/old-python:dev", "bullseye", ("python2.7", "pypy3"))
 _EXAMPLES = REPOSITORY / "examples"
 _OLD = HERE / "containers" / "old-python"
@@ -96,6 +102,10 @@ def _example(name: str) -> Built:
 
 def _old_python(interpreter: str) -> Built:
     return Built(_OLD, "Dockerfile", ("Dockerfile", "server.py"), _OLD_PYTHON, (("INTERPRETER", interpreter),))
+
+
+def _this_machines_python(interpreter: str) -> Built:
+    return Built(_OLD, "Dockerfile.local", ("Dockerfile.local", "server.py"), _PYTHON, interpreter=interpreter)
 
 
 IMAGES: dict[str, Built | Binary] = {
@@ -123,6 +133,8 @@ IMAGES: dict[str, Built | Binary] = {
     "grpctracing/test-python37:dev": _old_python("pypy3"),
     "grpctracing/test-nopython:dev": Binary(_TOOLS["nopython"], "nopython"),
 }
+if (_python36 := interpreters.find("3.6")) is not None:
+    IMAGES["grpctracing/test-python36:dev"] = _this_machines_python(_python36)
 
 
 def archive(reference: str) -> Path:
