@@ -10,13 +10,15 @@ A run of a part puts its rows into the table; the others stay as they are.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bootstrap import interpreters
+from tests.bootstrap import debian_python, interpreters
 from tests.bootstrap.receiver import Receiver
 from tests.bootstrap.transparency import CASES, suite, thirdparty
 
@@ -86,6 +88,8 @@ def main() -> int:
     """Run what was asked for; the exit status tells whether anything differs."""
     wanted = [argument for argument in sys.argv[1:] if argument != "--slice"]
     sliced = "--slice" in sys.argv[1:]
+    if not sliced:
+        fetch()
     lacking = [python for python in GENERATIONS if interpreters.find(python) is None]
     if lacking:
         print(f"not on this machine, and so not tried: Python {', '.join(lacking)}")
@@ -117,6 +121,14 @@ def main() -> int:
             differ += clients(receiver.endpoint)
     print(f"{len(asked)} combinations, {differ} differences")
     return int(differ > 0)
+
+
+def fetch() -> None:
+    """Get the interpreters that the machine lacks and a Debian suite has, where that can be done."""
+    for python in debian_python.SUITES:
+        if interpreters.find(python) is None and os.geteuid() == 0 and shutil.which("debootstrap"):
+            print(f"fetching Python {python} from Debian", flush=True)
+            debian_python.make(python)
 
 
 def clients(endpoint: str) -> int:

@@ -21,7 +21,24 @@ def find(version: str) -> str | None:
     if version == "{}.{}".format(*sys.version_info):
         return sys.executable
     found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    if not found and made(version).exists():
+        found = [made(version)]
     return str(found[-1]) if found else shutil.which(f"python{version}")
+
+
+def made(version: str) -> Path:
+    """Return where `debian_python` puts its Python *version*."""
+    return CACHE / "pythons" / version / "usr" / "bin" / "python"
+
+
+def needed(version: str) -> str:
+    """Return the path of a Python *version*; the test that needs it is skipped, and says so, where this machine has none."""
+    found = find(version)
+    if found is None:
+        import pytest
+
+        pytest.skip(f"no Python {version} on this machine")
+    return found
 
 
 def environment(python: str, *requirements: str) -> str:

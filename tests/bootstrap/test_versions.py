@@ -14,11 +14,7 @@ COMBINATIONS = [("3.8", "1.48.2"), ("3.12", "1.62.3")]
 @pytest.mark.parametrize(("python", "grpcio"), COMBINATIONS)
 @pytest.mark.parametrize("stack", ["sync", "aio"])
 def test_calls(receiver, python, grpcio, stack):
-    found = interpreters.find(python)
-    if found is None:
-        print(f"no Python {python} on this machine: grpcio {grpcio} is not tried on it")
-        return
-    environment = interpreters.environment(found, f"grpcio=={grpcio}")
+    environment = interpreters.environment(interpreters.needed(python), f"grpcio=={grpcio}")
     plain = run(Path("plain.py"), "both", stack, python=environment, payload=None)
     ended = run(
         Path("plain.py"),

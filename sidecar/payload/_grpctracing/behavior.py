@@ -47,8 +47,11 @@ class Behavior(partial):
             raise
         if in_thread:
             return Iteration(result, served)
-        if self.streams and hasattr(result, "__anext__"):
-            return Messages(result, served)
+        if hasattr(result, "__anext__"):
+            if self.streams:
+                return Messages(result, served)
+            served.outcome = TypeError("object async_generator can't be used in 'await' expression")
+            return result  # grpc awaits it in vain, and says so in its own words: Python 3.14 has others
         return _finish(result, served)
 
 

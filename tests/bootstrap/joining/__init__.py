@@ -59,8 +59,7 @@ _QUIET = {
 def environment(generation: str) -> Path:
     """Return the bin/ of the *generation*'s environment."""
     python, *packages = _PACKAGES[generation]
-    found = python if python == sys.executable else interpreters.find(python)
-    assert found, f"no Python {python} on this machine"
+    found = python if python == sys.executable else interpreters.needed(python)
     return Path(interpreters.environment(found, *packages)).parent
 
 

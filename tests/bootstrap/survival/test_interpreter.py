@@ -35,10 +35,7 @@ REFUSED = "try:\n    import grpc\nexcept ImportError as error:\n    print(str(er
 @pytest.mark.parametrize("version", ["3.11", "3.12"])
 @pytest.mark.parametrize("inside", ["", REFUSED], ids=["without grpc", "that imports grpc"])
 def test_subinterpreters(version, inside, starting, echo, receiver):
-    python = interpreters.find(version)
-    if python is None:
-        print(f"no Python {version} on this machine")
-        return
+    python = interpreters.needed(version)
     if version != "{}.{}".format(*sys.version_info):
         python = interpreters.environment(python, "grpcio==1.62.3")
     code = using_apps(SUBINTERPRETERS.format(inside=inside))

@@ -27,7 +27,7 @@ REQUIREMENTS = {
 
 def run(name: str, endpoint: str, python: str = "3.11") -> tuple[Ended, Ended]:
     """Return how the client *name* ends (without, with the payload)."""
-    environment = interpreters.environment(interpreters.find(python), *REQUIREMENTS[name])
+    environment = interpreters.environment(interpreters.needed(python), *REQUIREMENTS[name])
     script = Path(__file__).parent / f"{name}.py"
     both = [start(script, python=environment, payload=payload, endpoint=endpoint) for payload in (None, PAYLOAD)]
     plain, ours = (wait(process, 120) for process in both)
