@@ -20,7 +20,7 @@ from grpctracing.kube import errors
 from grpctracing.kube.limit import TokenBucket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from grpctracing.kube.resources import JSON, Resource
 
@@ -35,11 +35,23 @@ LONGEST_WAIT: Final = 10.0
 CREATED: Final = 201
 
 
-class Client:
-    """A connection to one API server. Safe to share between tasks; close it at the end."""
+def always() -> bool:
+    """Say that this process may write: there is no other."""
+    return True
 
-    def __init__(self, configuration: Configuration, *, rate: float = 50.0) -> None:
+
+class Client:
+    """A connection to one API server. Safe to share between tasks; close it at the end.
+
+    *may_write* is asked before each request that is not a GET, as late as possible: where it says no, NotLeader is raised
+    and nothing is sent.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, rate: float = 50.0, may_write: Callable[[], bool] = always
+    ) -> None:
         self.configuration = configuration
+        self.may_write = may_write
         self._api = ApiClient(configuration)
         self._bucket = TokenBucket(rate, rate * 2)
 
@@ -98,7 +110,7 @@ class Client:
 
     async def watch(
         self, resource: Resource, namespace: str | None, query: Mapping[str, str], *, inactivity: float
-    ) -> AsyncIterator[JSON]:
+    ) -> AsyncGenerator[JSON, None]:
         """Yield the events of a watch until the server ends it.
 
         Raises Gone where the resourceVersion is too old, TimeoutError after *inactivity* seconds without a byte
@@ -165,6 +177,8 @@ class Client:
         url = self.configuration.host + path
         if meaning := {name: value for name, value in query.items() if value}:
             url += "?" + urlencode(meaning)
+        if method != "GET" and not self.may_write():
+            raise errors.NotLeader(0, f"{method} {path} not sent: this process does not lead")
         answer = await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         return response

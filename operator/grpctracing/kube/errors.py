@@ -40,6 +40,10 @@ class Invalid(ApiError):  # noqa: N818 - as NotFound
     """422: the object would not be valid, or `metadata.uid` names an object that has been replaced."""
 
 
+class NotLeader(ApiError):  # noqa: N818 - as NotFound
+    """Not sent: another process may lead by now, and of all operators only the leader writes."""
+
+
 class Unavailable(ApiError):  # noqa: N818 - as NotFound
     """No answer, 429 or 5xx: the same request may succeed later."""
 

@@ -74,6 +74,36 @@ async def test_a_patch_names_its_manager_and_is_strict():
     assert fake.bodies == [{"spec": {}}]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.patch(DEPLOYMENTS, "production", "a", {}, kind=STRATEGIC),
+        lambda client: client.apply(CONFIG_MAPS, thing("a", 1), force=True),
+        lambda client: client.create(CONFIG_MAPS, "production", {}),
+        lambda client: client.delete(CONFIG_MAPS, thing("a", 1)),
+    ],
+    ids=["patch", "apply", "create", "delete"],
+)
+async def test_who_does_not_lead_reads_and_sends_no_write(write):
+    fake = FakeServer(respond=lambda _: thing("a", 1))
+    async with served(fake) as client:
+        client.may_write = lambda: False
+        with pytest.raises(errors.NotLeader, match="does not lead"):
+            await write(client)
+        assert not fake.asked
+        await client.get(DEPLOYMENTS, "production", "a")
+
+
+async def test_leadership_lost_while_the_server_said_later_is_noticed_before_the_next_attempt():
+    answers = iter([True, False])
+    fake = FakeServer(respond=lambda _: refusal(429, **{"Retry-After": "0"}))
+    async with served(fake) as client:
+        client.may_write = lambda: next(answers)
+        with pytest.raises(errors.NotLeader):
+            await client.patch(DEPLOYMENTS, "production", "a", {}, kind=STRATEGIC)
+    assert len(fake.asked) == 1
+
+
 async def test_a_deletion_names_the_uid_and_forgives_what_is_gone():
     fake = FakeServer(respond=lambda _: refusal(404))
     async with served(fake) as client:
