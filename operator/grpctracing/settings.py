@@ -37,6 +37,10 @@ class Settings:
     requests_per_second: float = 50.0
     operator_deployment: tuple[str, str] | None = None
     """Namespace and name of the operator's own Deployment: `uninstall` stops it first, so that they do not fight."""
+    lease: tuple[str, str] | None = None
+    """Namespace and name of the Lease that decides which of several operators works; None: there is only this one."""
+    lease_seconds: int = 10
+    """For how long a leader that is not heard of is believed in."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -55,6 +59,8 @@ class Settings:
             workers=read("WORKERS", count, defaults.workers),
             requests_per_second=read("REQUESTS_PER_SECOND", positive, defaults.requests_per_second),
             operator_deployment=read("OPERATOR_DEPLOYMENT", namespaced, defaults.operator_deployment),
+            lease=read("LEASE", namespaced, defaults.lease),
+            lease_seconds=read("LEASE_SECONDS", count, defaults.lease_seconds),
         )
 
 

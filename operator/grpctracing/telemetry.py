@@ -23,6 +23,7 @@ API_REQUESTS: Final = Counter("grpctracing_api_requests", "Requests to the API s
 WATCH_EVENTS: Final = Counter("grpctracing_watch_events", "Pages and watch events received.", ["resource"])
 WRITES: Final = Counter("grpctracing_deployment_writes", "Patches of user Deployments.", ["action"])
 WORKLOADS: Final = Gauge("grpctracing_workloads", "Deployments that a GrpcTracing matches, by state.", ["state"])
+LEADER: Final = Gauge("grpctracing_leader", "1 where this process does the work, 0 where it stands by.")
 
 # Everything that a LogRecord has before `extra` is added: the rest are our fields.
 PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from grpctracing.controllers.engine import Engine
 from grpctracing.kube import errors
-from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource
+from grpctracing.kube.lease import Elector
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Key, Resource
 from tests.api import running
 from tests.api.running import eventually
 from tests.cluster.kubeconfig import by_token
@@ -88,6 +92,22 @@ async def test_the_whole_way_there_and_back_with_roles_only(place, rollouts, res
     with pytest.raises(errors.Forbidden):
         await restricted.list(CONFIG_MAPS, "kube-system")
     await there_and_back(place, restricted, place.namespace)
+
+
+async def test_without_the_right_to_its_lease_the_operator_is_not_ready_and_says_why(place, restricted):
+    await place.workload()
+    await place.tracing()
+    settings = dataclasses.replace(running.SETTINGS, watch_namespaces=(place.namespace,))
+    engine = Engine(restricted, settings, running.PAYLOAD, Elector(restricted, Key(place.namespace, "operator"), 10))
+    stop = asyncio.Event()
+    task = asyncio.create_task(engine.run(stop))
+    try:
+        await eventually(lambda: "can't use Lease" in (engine.unready() or ""))
+        assert "leases.coordination.k8s.io" in engine.unready()
+        assert await place.clean(), "nobody works without it"
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 15)
 
 
 async def there_and_back(place, operator, *namespaces):

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
-import socket
 import sys
 import time
-from pathlib import Path
 
-import aiohttp
 import pytest
 
+from tests.api.process import answers, ask, environment_of, free_port, started
 from tests.api.running import eventually, without_server_fields
 
 pytestmark = pytest.mark.api
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
 def environment(control_plane, port):
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT / "operator"),
-        "KUBECONFIG": str(control_plane.kubeconfig),
-        "GRPCTRACING_PAYLOAD_DIR": str(ROOT / "sidecar" / "payload"),
-        "GRPCTRACING_HTTP_PORT": str(port),
-        "GRPCTRACING_PROOF_SECONDS": "0",
-    }
-
-
-@contextlib.asynccontextmanager
-async def started(environment):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "grpctracing.cli", "run", env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def ask(port, path):
-    try:
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
-            return response.status, await response.text()
-    except aiohttp.ClientError as error:
-        return 0, str(error)
-
-
-async def answers(port, path):
-    return (await ask(port, path))[0] == 200
+    return environment_of(control_plane, port)
 
 
 async def test_it_serves_all_namespaces_and_ends_on_sigterm(place, rollouts, environment, port):

@@ -10,7 +10,8 @@ import pytest
 from grpctracing.cli import uninstall as module
 from grpctracing.cli.explain import explain
 from grpctracing.kube.client import MERGE
-from grpctracing.kube.resources import DEPLOYMENTS
+from grpctracing.kube.lease import Elector
+from grpctracing.kube.resources import DEPLOYMENTS, LEASES, Key
 from grpctracing.settings import Settings, namespaced
 from tests.api.running import deployment, eventually, running
 
@@ -89,6 +90,15 @@ async def test_the_operator_is_stopped_first(place, rollouts, run, monkeypatch):
     monkeypatch.setenv("GRPCTRACING_OPERATOR_DEPLOYMENT", f"{place.namespace}/operator")
     assert await run("uninstall") == 0
     assert (await place.must("Deployment", "operator"))["spec"]["replicas"] == 0
+
+
+async def test_the_record_of_the_election_goes_too(place, run, monkeypatch):
+    monkeypatch.setenv("GRPCTRACING_LEASE", f"{place.namespace}/operator")
+    elector = Elector(place.client, Key(place.namespace, "operator"), 10)
+    await elector.acquire()
+    await elector.release()
+    assert await run("uninstall") == 0
+    assert not await place.client.list(LEASES, place.namespace)
 
 
 async def test_what_cannot_be_reverted_is_named_and_the_operator_started_again(

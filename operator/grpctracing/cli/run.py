@@ -11,7 +11,9 @@ from grpctracing import telemetry
 from grpctracing.controllers import payload
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import config
-from grpctracing.kube.client import Client
+from grpctracing.kube.client import Client, always
+from grpctracing.kube.lease import Elector, Lost
+from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,23 +24,30 @@ log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run until told to stop; return 0, or 1 when a part of the operator broke (the pod is then restarted)."""
+    """Run until told to stop; return 0, or 1 when a part broke or another process leads now (the pod is then restarted)."""
     telemetry.configure_logging(settings.log_level)
     flush = telemetry.configure_tracing(environ)
     files = payload.load(settings.payload_dir)
-    client = Client(await config.load(environ), rate=settings.requests_per_second)
+    configuration = await config.load(environ)
+    elector = Elector(Client(configuration), Key(*settings.lease), settings.lease_seconds) if settings.lease else None
+    may_write = elector.leads if elector is not None else always
+    client = Client(configuration, rate=settings.requests_per_second, may_write=may_write)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log.info("starting", extra={"namespaces": list(settings.watch_namespaces) or "*", "payload_files": len(files)})
     try:
-        await Engine(client, settings, files).run(stop)
+        await Engine(client, settings, files, elector).run(stop)
+    except Lost:
+        return 1  # told already, where it was seen
     except Exception:
         log.exception("stopping after a failure")
         return 1
     finally:
         await client.close()
+        if elector is not None:
+            await elector.client.close()
         flush()
     log.info("stopped")
     return 0

@@ -22,7 +22,7 @@ from grpctracing.injection import Seen, decide
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, OWNED, key_of
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ AT_ONCE: Final = 8
 async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
     """Take out, delete and release everything in scope, within six minutes; return 0, or 1 when something is left."""
     client = Client(await config.load(environ), rate=settings.requests_per_second)
-    work = Uninstall(client, settings.watch_namespaces, settings.operator_deployment)
+    work = Uninstall(client, settings.watch_namespaces, settings.operator_deployment, settings.lease)
     doing = asyncio.create_task(work.run())
     # The deadline of the hook's Job ends us with SIGTERM: then, too, the operator must not stay stopped.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, doing.cancel)
@@ -63,11 +63,12 @@ async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
 
 @dataclass(slots=True)
 class Uninstall:
-    """One uninstallation and what came of it; *operator* is namespace and name of the operator's own Deployment."""
+    """One uninstallation and what came of it; *operator* and *lease* are namespace and name of the operator's own."""
 
     client: Client
     namespaces: tuple[str, ...]
     operator: tuple[str, str] | None = None
+    lease: tuple[str, str] | None = None
     done: dict[str, int] = field(default_factory=lambda: {"reverted": 0, "deleted": 0, "released": 0})
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be done in the last whole pass, and why."""
@@ -86,6 +87,7 @@ class Uninstall:
                 self._refused["the API server"] = str(error)
             self.failures = self._refused
             if not self.failures and sum(self.done.values()) == before:
+                await self._delete_lease()
                 return
             await asyncio.sleep(PAUSE)
 
@@ -186,6 +188,14 @@ class Uninstall:
             return  # it had been deleted and waited only for this
         except errors.ApiError as error:
             self._refused[f"GrpcTracing {key}"] = str(error)
+
+    async def _delete_lease(self) -> None:
+        """Delete the record of the operator's election; what is left of it harms nobody, so a refusal is no failure."""
+        try:
+            if self.lease is not None and (lease := await find(self.client, LEASES, *self.lease)) is not None:
+                await self.client.delete(LEASES, lease)
+        except errors.ApiError as error:
+            say("note", f"Lease {'/'.join(self.lease or ())} is left: {error}")
 
     async def _list(self, resource: Resource, selector: str = "") -> list[JSON]:
         found: list[JSON] = []

@@ -2,6 +2,7 @@
 
 Nothing is decided before every cache is complete. If any part ends, all end and the process with them: a pod restart is
 cheap and writes nothing, half an operator is neither.
+With an elector, caches are kept complete while another process leads, and nothing else is done.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
 
     from grpctracing.kube.client import Client
+    from grpctracing.kube.lease import Elector
     from grpctracing.kube.resources import JSON, Resource
     from grpctracing.kube.store import Store
     from grpctracing.settings import Settings
@@ -40,12 +42,18 @@ log = logging.getLogger(__name__)
 SILENT: Final = 600.0
 """Seconds without a word from the API server on any watch after which this process is better begun anew."""
 
+KOPF_SECONDS: Final = 1.5
+"""How long kopf may take to stop, of the two seconds in which a successor is to have the Lease; then it is cancelled."""
+
 
 class Engine:
-    """The running operator; *payload* is the bootstrap by flat key."""
+    """The running operator; *payload* is the bootstrap by flat key, without *elector* it works alone."""
 
-    def __init__(self, client: Client, settings: Settings, payload: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, payload: Mapping[str, str], elector: Elector | None = None
+    ) -> None:
         self.client = client
+        self.elector = elector
         self.settings = settings
         self.world = World()
         self.tracing_queue, self.workload_queue, self.status_queue = (
@@ -72,11 +80,13 @@ class Engine:
         runner = await telemetry.serve(self.settings.http_port, alive=self.trouble, ready=self.unready)
         parts = [asyncio.create_task(informer.run(), name=str(informer.resource.plural)) for informer in self.informers]
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        synced = asyncio.create_task(self._synced(), name="synced")
+        turn = asyncio.create_task(self._turn(), name="turn")
         stop_kopf = asyncio.Event()
         try:
-            await asyncio.wait([stopping, synced, *parts], return_when=asyncio.FIRST_COMPLETED)
-            if synced.done():
+            await asyncio.wait([stopping, turn, *parts], return_when=asyncio.FIRST_COMPLETED)
+            if turn.done():
+                turn.result()
+                telemetry.LEADER.set(1)
                 parts += [asyncio.create_task(work, name=name) for name, work in self._work().items()]
                 await asyncio.sleep(
                     0
@@ -84,8 +94,9 @@ class Engine:
                 kopf = asyncio.create_task(self._kopf(stop_kopf, stop), name="kopf")
                 parts.append(kopf)
                 await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+                telemetry.LEADER.set(0)
                 stop_kopf.set()
-                await asyncio.wait([kopf], timeout=5)
+                await asyncio.wait([kopf], timeout=KOPF_SECONDS)
             for part in parts:
                 if part.done() and not part.cancelled() and (error := part.exception()) is not None:
                     raise error
@@ -93,9 +104,11 @@ class Engine:
                 ended = [part.get_name() for part in parts if part.done()]
                 raise RuntimeError(f"a part of the operator ended by itself: {', '.join(ended)}")
         finally:
-            for task in (stopping, synced, *parts):
+            for task in (stopping, turn, *parts):
                 task.cancel()
-            await asyncio.gather(stopping, synced, *parts, return_exceptions=True)
+            await asyncio.gather(stopping, turn, *parts, return_exceptions=True)
+            if self.elector is not None:
+                await self.elector.release()
             await runner.cleanup()
 
     def trouble(self) -> str | None:
@@ -109,7 +122,9 @@ class Engine:
     def unready(self) -> str | None:
         """Return what the operator still waits for, or None."""
         waiting = sorted({informer.resource.plural for informer in self.informers if not informer.synced.is_set()})
-        return f"waiting for {', '.join(waiting)}" if waiting else None
+        if waiting:
+            return f"waiting for {', '.join(waiting)}"
+        return self.elector.trouble if self.elector is not None else None
 
     def idle(self) -> bool:
         """Tell whether nothing is queued or being worked on."""
@@ -163,6 +178,7 @@ class Engine:
             "workload": self.workload_queue.work(self.workloads.reconcile, workers),
             "status": self.status_queue.work(self.status.reconcile, 1),
             "events": self.recorder.run(),
+            **({"lease": self.elector.keep()} if self.elector is not None else {}),
             **({"proof": self.proof.run()} if self.settings.proof_seconds else {}),
         }
 
@@ -174,12 +190,16 @@ class Engine:
             left=self.tracings.left,
             stop=stop,
             interrupted=interrupted,
+            may_write=self.client.may_write,
         )
 
-    async def _synced(self) -> None:
+    async def _turn(self) -> None:
+        """Return when it is this process's turn to work: caches complete, Lease held."""
         for informer in self.informers:
             await informer.synced.wait()
         log.info("synced", extra={"deployments": len(self.world.deployments), "tracings": len(self.world.tracings)})
+        if self.elector is not None:
+            await self.elector.acquire()
 
 
 def substance(obj: JSON | None) -> tuple[object, ...] | None:

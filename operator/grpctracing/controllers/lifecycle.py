@@ -13,8 +13,10 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
 import kopf
 
+from grpctracing.kube import errors
 from grpctracing.kube.resources import GRPC_TRACINGS, Key
 
 if TYPE_CHECKING:
@@ -42,18 +44,20 @@ async def run(
     left: Callable[[Key, str], Awaitable[None]],
     stop: asyncio.Event,
     interrupted: asyncio.Event,
+    may_write: Callable[[], bool],
 ) -> None:
     """Run kopf until *stop* is set.
 
     *look* takes a key; *left* returns when a deleted object has left nothing behind; *interrupted* is set on SIGTERM and
-    SIGINT. Every task that begins after this one counts as kopf's and is waited for when it stops.
+    SIGINT; *may_write* is asked before each of kopf's writes. Every task that begins after this one counts as kopf's and is
+    waited for when it stops.
     """
     before = asyncio.all_tasks()
     registry = kopf.OperatorRegistry()
     where = (GRPC_TRACINGS.group, GRPC_TRACINGS.version, GRPC_TRACINGS.plural)
 
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await connection(configuration)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return await connection(configuration, may_write)
 
     def changed(namespace: str, name: str, **_: Any) -> None:
         look(Key(namespace, name))
@@ -69,7 +73,7 @@ async def run(
         registry=registry,
         settings=settings(),
         identity=IDENTITY,
-        standalone=True,  # one replica and no second writer: see the chart's Recreate strategy
+        standalone=True,  # of several processes one runs kopf: see kube/lease.py
         clusterwide=not namespaces,
         namespaces=namespaces,
         stop_flag=stop,
@@ -94,27 +98,18 @@ def settings() -> kopf.OperatorSettings:
     own.posting.enabled = False
     own.scanning.disabled = True
     own.process.ultimate_exiting_timeout = None
+    own.queueing.exit_timeout = 0.5  # for a handler that waits for a revert the next leader's will wait on
     own.networking.request_timeout = 30
     own.networking.connect_timeout = 10
     own.watching.server_timeout = 290
     return own
 
 
-class Connection(kopf.ConnectionInfo):  # type: ignore[misc]  # kopf is read untyped
-    """kopf's connection, as tolerant of a cluster's own certificates as our client's (see `kube.config`)."""
-
-    def as_ssl_context(self) -> ssl.SSLContext:
-        """Return the TLS context; chain and host name are verified."""
-        context: ssl.SSLContext = super().as_ssl_context()
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return context
-
-
-async def connection(configuration: Configuration) -> kopf.ConnectionInfo:
-    """Return the same connection as our own client's; kopf asks again when a token is refused."""
+async def connection(configuration: Configuration, may_write: Callable[[], bool]) -> kopf.AiohttpSession:
+    """Return the same connection as our own client's, with the same fence; kopf asks again when a token is refused."""
     auth: Any = (await configuration.auth_settings()).get("BearerToken")
     token = auth["value"].split(" ", 1)[-1].strip() if auth and auth["value"] else None
-    return Connection(
+    info = kopf.ConnectionInfo(
         server=configuration.host,
         ca_path=configuration.ssl_ca_cert,
         ca_data=configuration.ca_cert_data,
@@ -124,3 +119,23 @@ async def connection(configuration: Configuration) -> kopf.ConnectionInfo:
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
     )
+    context: ssl.SSLContext = info.as_ssl_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as tolerant of a cluster's own certificates as `kube.config`
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context),
+        headers=info.as_http_headers(),
+        trace_configs=[fence(may_write)],
+    )
+    return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
+
+
+def fence(may_write: Callable[[], bool]) -> aiohttp.TraceConfig:
+    """Return what keeps kopf's writes (our finalizer on, our finalizer off) from a process that does not lead."""
+
+    async def before(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+        if request.method.upper() != "GET" and not may_write():
+            raise errors.NotLeader(0, f"{request.method} {request.url} not sent: this process does not lead")
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(before)
+    return config

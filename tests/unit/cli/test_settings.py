@@ -28,6 +28,8 @@ def test_every_variable_is_read():
             "GRPCTRACING_WORKERS": "2",
             "GRPCTRACING_REQUESTS_PER_SECOND": "5.5",
             "GRPCTRACING_OPERATOR_DEPLOYMENT": "system/operator",
+            "GRPCTRACING_LEASE": "system/lease",
+            "GRPCTRACING_LEASE_SECONDS": "30",
         }
     )
     assert settings == Settings(
@@ -42,6 +44,8 @@ def test_every_variable_is_read():
         workers=2,
         requests_per_second=5.5,
         operator_deployment=("system", "operator"),
+        lease=("system", "lease"),
+        lease_seconds=30,
     )
 
 
@@ -56,6 +60,8 @@ def test_every_variable_is_read():
         ("PROOF_SECONDS", "-1", "0 switches it off"),
         ("WORKERS", "0", "at least 1"),
         ("OPERATOR_DEPLOYMENT", "operator", "NAMESPACE/NAME"),
+        ("LEASE", "operator", "NAMESPACE/NAME"),
+        ("LEASE_SECONDS", "2.5", "whole number"),
     ],
 )
 def test_a_refusal_helps(name, value, words):
