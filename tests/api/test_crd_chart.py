@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from grpctracing.kube.lease import Elector
+from grpctracing.kube.resources import LEASES, Key
 from tests.api.apiserver import Server
+from tests.api.running import connected, eventually
 from tests.cluster import tool
+from tests.cluster.kubeconfig import by_token
 
 pytestmark = pytest.mark.api
 
@@ -24,7 +29,10 @@ MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "namespaced": {"watchNamespaces": list(WATCHED)},
     "namespaced with its own namespace": {"watchNamespaces": [NAMESPACE]},
+    "high availability": yaml.safe_load((CHART / "values-ha.yaml").read_text()),
     "everything on": {
+        "replicas": 3,
+        "leaderElection": {"leaseSeconds": 30},
         "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "registry"}], "pullPolicy": "Always"},
         "collectorImage": "example.com/collector:1",
         "networkPolicy": {"enabled": True},
@@ -179,6 +187,17 @@ def test_uninstall_hook_runs_before_anything_is_deleted_with_the_operators_accou
     assert env["GRPCTRACING_OPERATOR_DEPLOYMENT"] == f"{NAMESPACE}/{NAME}"
 
 
+def test_every_replica_wants_the_same_lease_and_they_are_spread():
+    objects = render(MATRIX["high availability"])
+    spec = one(objects, "Deployment")["spec"]
+    env = {entry["name"]: entry["value"] for entry in spec["template"]["spec"]["containers"][0]["env"]}
+    assert (spec["replicas"], env["GRPCTRACING_LEASE"]) == (2, f"{NAMESPACE}/{NAME}")
+    assert env["GRPCTRACING_LEASE_SECONDS"] == "10"
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway", "one node must do"
+
+
 def test_service_and_budget_select_the_operator_and_not_the_hook():
     objects = render({})
     labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
@@ -202,7 +221,7 @@ def test_longest_release_name_gives_valid_names(server):
     ("values", "words"),
     [
         pytest.param({"replica": 1}, "replica", id="misspelt"),
-        pytest.param({"replicas": 3}, "replicas", id="too many"),
+        pytest.param({"replicas": 4}, "replicas", id="too many"),
         pytest.param({"watchNamespaces": "production"}, "watchNamespaces", id="text for a list"),
         pytest.param({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy", id="unknown policy"),
     ],
@@ -262,9 +281,10 @@ def may(request, server):
             status, body = server.apply(obj, dry_run=False)
             assert status in {200, 201}, body["message"]
 
-    def ask(verb: str, group: str, resource: str, subresource: str, namespace: str = WATCHED[0]) -> bool:
+    def ask(verb: str, group: str, resource: str, subresource: str, namespace: str = WATCHED[0], name="") -> bool:
         attributes = {
             "namespace": namespace,
+            "name": name,
             "verb": verb,
             "group": group,
             "resource": resource,
@@ -297,3 +317,37 @@ def test_operator_may_not(may, what):
 def test_namespaced_operator_may_nothing_elsewhere(may):
     elsewhere = [what for what in ALLOWED if may(*what, namespace=WATCHED[1])]
     assert elsewhere == ([] if may.release == "rbac-namespaced" else ALLOWED)
+
+
+LEASE = ("coordination.k8s.io", "leases", "")
+
+
+@pytest.mark.parametrize("verb", ["get", "watch", "patch", "delete"])
+def test_operator_may_use_its_own_lease_and_no_other(may, verb):
+    own = f"{may.release}-grpctracing-operator"
+    assert may(verb, *LEASE, namespace=NAMESPACE, name=own)
+    assert not may(verb, *LEASE, namespace=NAMESPACE, name="another")
+    assert not may(verb, *LEASE, namespace=WATCHED[0], name=own)
+    assert not may(verb, *LEASE, namespace="kube-system", name="kube-controller-manager")
+
+
+def test_operator_may_create_leases_in_its_own_namespace_only(may):
+    assert may("create", *LEASE, namespace=NAMESPACE)
+    assert not may("create", *LEASE, namespace=WATCHED[0])
+
+
+async def test_the_rights_are_enough_for_an_election(may, server, control_plane, tmp_path, caplog):
+    name = f"{may.release}-grpctracing-operator"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    status, body = server.call("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token", request)
+    assert status == 201, body
+    kubeconfig = by_token(tmp_path / "kubeconfig", control_plane.url, control_plane.ca_file, body["status"]["token"])
+    async with connected(kubeconfig) as client:
+        first, second = (Elector(client, Key(NAMESPACE, name), 300) for _ in range(2))
+        await asyncio.wait_for(first.acquire(), 15)
+        standing_by = asyncio.create_task(second.acquire())
+        await eventually(lambda: second._seen)
+        await first.release()
+        await asyncio.wait_for(standing_by, 15)
+        await client.delete(LEASES, await client.get(LEASES, NAMESPACE, name))
+    assert "election failed" not in caplog.messages, "the watch is allowed too"

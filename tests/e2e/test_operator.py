@@ -57,7 +57,8 @@ def looks(operator):
 
 def metric(operator, name, label=""):
     """Return the sum of the operator's metric *name*, of the series with *label*."""
-    (pod,) = operator.kubectl.items("pods", OPERATOR_NAMESPACE, SELECTOR)
+    pods = operator.kubectl.items("pods", OPERATOR_NAMESPACE, SELECTOR)
+    (pod,) = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     text = operator.kubectl.raw(
         f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
     )

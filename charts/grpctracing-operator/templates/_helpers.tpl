@@ -59,6 +59,10 @@ readOnlyRootFilesystem: true
   value: {{ .Values.resyncSeconds | quote }}
 - name: GRPCTRACING_OPERATOR_DEPLOYMENT
   value: {{ printf "%s/%s" .Release.Namespace (include "grpctracing.name" .) | quote }}
+- name: GRPCTRACING_LEASE
+  value: {{ printf "%s/%s" .Release.Namespace (include "grpctracing.name" .) | quote }}
+- name: GRPCTRACING_LEASE_SECONDS
+  value: {{ .Values.leaderElection.leaseSeconds | quote }}
 {{- with .Values.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}

@@ -13,6 +13,7 @@ import yaml
 
 CHART = Path(__file__).parents[3] / "charts" / "grpctracing-operator"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+HIGH_AVAILABILITY = yaml.safe_load((CHART / "values-ha.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 TEMPLATES = sorted((CHART / "templates").glob("*"))
 
@@ -32,6 +33,11 @@ def test_defaults_are_valid():
     jsonschema.validate(VALUES, SCHEMA)
 
 
+def test_high_availability_is_more_than_one_replica_and_valid():
+    jsonschema.validate(VALUES | HIGH_AVAILABILITY, SCHEMA)
+    assert HIGH_AVAILABILITY["replicas"] == 2
+
+
 def test_every_value_has_a_schema_and_a_default():
     assert set(SCHEMA["properties"]) - {"global"} == set(VALUES)
 
@@ -46,7 +52,9 @@ def test_misspelt_value_is_refused(path, node):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("replicas", 2),
+        ("replicas", 4),
+        ("leaderElection.leaseSeconds", 1),
+        ("leaderElection.leaseSeconds", "10"),
         ("replicas", "1"),
         ("watchNamespaces", "production"),
         ("watchNamespaces", ["a", "a"]),
