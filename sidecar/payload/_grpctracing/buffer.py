@@ -3,7 +3,8 @@
 from collections import deque
 from itertools import count
 
-FOLD_AT = 4096
+FOLD_AT = 1024
+MAX_SERIES = 1000
 
 
 class Counter:
@@ -55,21 +56,41 @@ class Buffer:
 
 
 class Points:
-    """Durations of finished calls on their way into the metrics. None is dropped: whoever brings one too many does the exporter's work, see Meter.relieve."""
+    """Durations of finished calls on their way into the metrics, by series: a list of whole numbers each, for which folding is a few calls of C.
 
-    __slots__ = ("_full", "_items", "take")
+    None is dropped: whoever brings one too many does the exporter's work, see Meter.relieve. A list stays for ever, because a thread may be about to append.
+    """
+
+    __slots__ = ("_full", "waiting")
 
     def __init__(self, full):
-        self._items = deque()
         self._full = full
-        self.take = self._items.popleft
+        self.waiting = {2: {}, 3: {}}  # by kind and series: [nanoseconds]
 
     def __len__(self):
-        return len(self._items)
+        return sum(len(table[key]) for table in self.waiting.values() for key in list(table))
 
-    def record(self, point):
-        """Note one finished call: (kind, method, code, error type, nanoseconds)."""
-        items = self._items
-        items.append(point)
-        if len(items) >= FOLD_AT:
+    def record(self, kind, key, duration_ns):
+        """Note one finished call of the series *key*: (method, code, error type)."""
+        waiting = self.waiting[kind].get(key)
+        if waiting is None:
+            waiting = self._new(self.waiting[kind], key)
+        waiting.append(duration_ns)
+        if len(waiting) >= FOLD_AT:
             self._full()
+
+    @staticmethod
+    def _new(table, key):
+        """Return the list of a new series, or that of None when there are too many (metrics/sdk.md#cardinality-limits)."""
+        return table.setdefault(key if len(table) < MAX_SERIES else None, [])
+
+    def take(self):
+        """Yield (kind, key, durations) of all that wait. For one thread at a time, while others record."""
+        for kind, table in self.waiting.items():
+            for key in list(table):
+                waiting = table[key]
+                number = len(waiting)
+                if number:
+                    taken = waiting[:number]
+                    del waiting[:number]
+                    yield kind, key, taken

@@ -1,19 +1,19 @@
 """The two histograms of RPC semantic conventions, exact under sampling, and our own counters.
 
-A finished call leaves one small tuple in `buffer.Points` (no lock); the exporter's thread folds the tuples into series.
+A finished call leaves its duration in `buffer.Points` (no lock); the exporter's thread folds those into series (0.1 µs each).
 """
 
 import struct
 import time
 from _thread import allocate_lock
-from bisect import bisect_left
+from bisect import bisect_right
 
 from . import encode, semconv, status
 
 _F64 = struct.Struct("<Q")  # fixed64
 _DOUBLE = struct.Struct("<d")
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-MAX_SERIES = 1000
+_BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS)
 _OVERFLOW = (("otel.metric.overflow", True),)
 _NAMES = {
     2: ("rpc.server.call.duration", "Measures the duration of an incoming Remote Procedure Call (RPC)."),
@@ -37,12 +37,20 @@ class Series:
         self.least = float("inf")
         self.most = float("-inf")
 
-    def add(self, seconds):
-        """Count one call. A bucket holds values up to and including its bound."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
-        self.least = min(self.least, seconds)
-        self.most = max(self.most, seconds)
+    def add(self, durations):
+        """Count calls by their *durations*, a list of ns that is sorted by this. A bucket holds values up to and including its bound."""
+        durations.sort()
+        at, number = 0, len(durations)
+        for index, bound in enumerate(_BOUNDS_NS):
+            to = bisect_right(durations, bound, at)
+            self.counts[index] += to - at
+            at = to
+            if at == number:
+                break
+        self.counts[-1] += number - at
+        self.total += sum(durations) / 1e9
+        self.least = min(self.least, durations[0] / 1e9)
+        self.most = max(self.most, durations[-1] / 1e9)
 
 
 def _words(key):
@@ -83,25 +91,13 @@ class Meter:
                 self._lock.release()
 
     def _fold(self):
-        points = self._points
-        for _ in range(len(points)):
-            kind, method, code, error_type, duration_ns = points.take()
-            table = self._series[kind]
-            series = table.get((method, code, error_type))
+        for kind, key, durations in self._points.take():
+            series = self._series[kind].get(key)
             if series is None:
-                series = self._new(table, kind, method, code, error_type)
-            series.add(max(0, duration_ns) / 1e9)
-
-    def _new(self, table, kind, method, code, error_type):
-        """Return a new series, or the overflow one when there are too many (metrics/sdk.md#cardinality-limits)."""
-        key = (method, code, error_type)
-        if len(table) >= MAX_SERIES:
-            key = None
-            if key in table:
-                return table[key]
-        items = semconv.metric_attributes(kind, method, code, error_type) if key else _OVERFLOW
-        series = table[key] = Series(encode.attributes(items, b"\x4a"))  # HistogramDataPoint.attributes = 9
-        return series
+                items = semconv.metric_attributes(kind, *key) if key else _OVERFLOW
+                series = Series(encode.attributes(items, b"\x4a"))  # HistogramDataPoint.attributes = 9
+                self._series[kind][key] = series
+            series.add(durations)
 
     def lines(self):
         """Return one readable line for each series, as it is now (`OTEL_METRICS_EXPORTER=console`)."""

@@ -131,7 +131,7 @@ class Pipeline:
                 elif duration >= state.slow_ns:
                     call.keep, wanted = "slow", True
             if self._counts and state.metrics:
-                self.points.record((call.kind, call.method, call.code, call.error_type, duration))
+                self.points.record(call.kind, (call.method, call.code, call.error_type), duration)
                 if exporter.asleep:
                     exporter.wake()
             if wanted and self._exports_spans:
