@@ -125,6 +125,7 @@ class Join:
         span = call.span
         trace = sys.modules["opentelemetry.trace"]  # ours is gone, where the call was under way as we stood down
         try:
+            call.locate()
             for key, value in semconv.attributes_of(call):
                 span.set_attribute(key, value)
             for at, name, attributes in call.events or ():

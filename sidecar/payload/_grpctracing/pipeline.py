@@ -135,7 +135,10 @@ class Pipeline:
                 if exporter.asleep:
                     exporter.wake()
             if wanted and self._exports_spans:
+                call.locate()
                 self._put(call)
+            else:
+                call.peer = None
         except Exception as problem:
             self.error(problem, "finish")
 

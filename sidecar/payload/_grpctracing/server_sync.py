@@ -1,7 +1,8 @@
 """Sync server calls, seen in `grpc._server` (probed: 1.48 to 1.85) around what grpc does, never around the application's code.
 
 So handlers, contexts, generators and the tracebacks that grpc logs are untouched, whatever they are. Four moments of one call, all of them functions that
-grpc looks up in its module each time; what belongs to the call hangs on grpc's own record of it, `_RPCState`:
+grpc looks up in its module each time; what belongs to the call hangs on grpc's own record of it, `_RPCState`, as an attribute (asking for the record's
+`__dict__` would have the interpreter make one, and grpc's own accesses would take the slow way from then on):
 - it is accepted (`_handle_unary_unary`, …): the clock starts, before it waits for a thread of the pool;
 - it runs in the pool (`_unary_response_in_pool`, …): our context is current in that thread;
 - a message comes or goes (`_receive_message`, `_send_response`, `_status`): counted;
@@ -33,25 +34,43 @@ EXPECTED = {
     "_Context.send_initial_metadata": ("self", "initial_metadata"),
     "_Context.cancel": ("self",),
     "_Server.stop": ("self", "grace"),
+    "_RPCState": None,
     "_CANCELLED": None,
 }
-_OURS = "_grpctracing"
 _SERVER = 2
+_MAX_METHODS = 4096  # a generic handler may take any name
 _BY_CHANCE = (status.OK, status.UNIMPLEMENTED)  # sent in vain where the call is over and nobody has said so yet
 
 
 class Served:
-    """What hangs on grpc's record of one call: our Call (None: not told), and what is current while it runs."""
+    """What hangs on grpc's record of one call: our Call (None: not told), and what is current while it runs. Called by grpc when it is over with the call."""
 
-    __slots__ = ("around", "deadline", "doubtful", "record", "stop_at")
+    __slots__ = ("around", "doubtful", "event", "record", "settle", "state", "stop_at", "take")
 
-    def __init__(self, record, around, deadline, streams):
+    def __init__(self, record, around, streams, event, state, settle):
         self.record = record
         self.around = around
-        self.deadline = deadline
         # What grpc tells as the end of the requests may be a request that is too long, whose status its core sends.
         self.doubtful = streams
+        self.event = event  # with which it came
+        self.state = state
+        self.settle = settle
         self.stop_at = None  # when the server cancels it
+        self.take = None  # grpc's function for the message that is awaited; it awaits one at a time
+
+    def __call__(self):
+        self.settle(self.state, True)  # noqa: FBT003 - over
+
+    def took(self, event):
+        """Count the message, if it is one, and let grpc have it."""
+        data = event.batch_operations[0].message()
+        if data is not None:
+            record = self.record
+            record.received += 1
+            record.bytes_received += len(data)
+            if record.note is not None:
+                record.note(RECEIVED, record.received, len(data))
+        return self.take(event)
 
 
 class Server:
@@ -60,7 +79,7 @@ class Server:
     def __init__(self, module, calls):
         self._calls = calls
         self._cancelled = module._CANCELLED
-        self._known = set()
+        self._methods = {}  # names as grpc has them → as text
 
     # ---- accepted
 
@@ -81,40 +100,52 @@ class Server:
 
     def _begin(self, rpc_event, state, streams):
         calls = self._calls
-        method = _method(rpc_event)
-        if len(self._known) < 4096:  # noqa: PLR2004 - a generic handler may take any name
-            self._known.add(method)
+        pipeline = calls.pipeline
+        path = _path(rpc_event)
+        method = self._methods.get(path) or self._learn(path)
         metadata = rpc_event.invocation_metadata
-        parent, baggage = calls.pipeline.extract(metadata)
-        if calls.excluded(method):
-            state.__dict__[_OURS] = Served(None, (parent, baggage), None, streams)
+        parent, baggage = pipeline.extract(metadata)
+        excluded = pipeline.exclusions.get(method)
+        if calls.excluded(method) if excluded is None else excluded:
+            state._grpctracing = Served(None, (parent, baggage), streams, None, None, None)
             return
-        record = calls.begin(_SERVER, method, status.text(rpc_event.call.peer()), parent)
-        names = calls.pipeline.settings.request_metadata
+        record = calls.begin(_SERVER, method, "", parent)
+        record.peer = rpc_event.call.peer
+        names = pipeline.settings.request_metadata
         if names:
             record.metadata = captured("rpc.request.metadata.", metadata, names)
-        state.__dict__[_OURS] = Served(record, (record.context, baggage), rpc_event.call_details.deadline, streams)
-        state.callbacks.append(lambda: self._settle(state, over=True))
+        served = Served(record, (record.context, baggage), streams, rpc_event, state, self._settle)
+        state._grpctracing = served
+        state.callbacks.append(served)
+
+    def _learn(self, path):
+        method = status.text(path)
+        if len(self._methods) < _MAX_METHODS:
+            self._methods[path] = method
+        return method
 
     # ---- running
 
     def run(self, original):
         """Stand in for _unary_response_in_pool and _stream_response_in_pool."""
 
+        join = self._calls.join
+
         @wraps(original)
         def in_pool(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer):
-            served = state.__dict__.get(_OURS)
+            served = state._grpctracing
             if served is None:
                 return original(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer)
             token = context.current.set(served.around)
-            leave = self._calls.join.enter(served.record, served.around)
+            leave = join.enter(served.record, served.around) if join.here else None
             try:
                 return original(rpc_event, state, behavior, argument_thunk, request_deserializer, response_serializer)
             finally:
                 if leave is not None:
                     leave()
                 context.current.reset(token)
-                self._settle(state, over=False)
+                if served.record is not None:
+                    self._settle(state, False)  # noqa: FBT003 - not over
 
         return in_pool
 
@@ -126,21 +157,11 @@ class Server:
         @wraps(original)
         def receive_message(state, call, request_deserializer):
             take = original(state, call, request_deserializer)
-            record = _record(state)
-            if record is None or not record.counts:
+            served = state._grpctracing
+            if served is None or served.record is None or not served.record.counts:
                 return take
-            note = record.note
-
-            def took(event):
-                data = event.batch_operations[0].message()
-                if data is not None:
-                    record.received += 1
-                    record.bytes_received += len(data)
-                    if note is not None:
-                        note(RECEIVED, record.received, len(data))
-                return take(event)
-
-            return took
+            served.take = take
+            return served.took
 
         return receive_message
 
@@ -179,7 +200,8 @@ class Server:
 
         @wraps(original)
         def send_status(rpc_event, state, serialized_response):
-            record = _record(state)
+            served = state._grpctracing
+            record = served.record if served is not None else None
             if record is not None and not state.statused:
                 record.code = status.OK if state.code is None else status.number(state.code)
                 record.details = state.details
@@ -205,7 +227,7 @@ class Server:
                 record.code = status.number(code if state.code is None else state.code)
                 record.details = details if state.details is None else state.details
                 if record.code == status.UNIMPLEMENTED:  # no request came
-                    state.__dict__[_OURS].doubtful = True
+                    state._grpctracing.doubtful = True
             try:
                 return original(state, call, code, details)
             except BaseException as error:  # as in status
@@ -217,18 +239,18 @@ class Server:
     def _settle(self, state, over):
         """End the call if its ending is known: a status was sent, the client is gone, or grpc is *over* with it."""
         gone = state.client is self._cancelled
-        if not (state.statused or gone or over):
+        served = state._grpctracing
+        if served is None or not (state.statused or gone or over):
             return
-        served = state.__dict__.get(_OURS)
-        record = served.record if served is not None else None
-        if record is None:
-            return
+        record = served.record
         sent = state.statused and record.code >= 0
         if sent and served.doubtful and record.code in _BY_CHANCE:
             if not (gone or over):
                 return
             sent = not gone
-        if state.__dict__.pop(_OURS, None) is None:  # atomic: the pool's thread and grpc's meet here
+        try:
+            del state._grpctracing  # atomic: the pool's thread and grpc's meet here
+        except AttributeError:
             return
         names = self._calls.pipeline.settings.response_metadata
         if names:
@@ -238,7 +260,8 @@ class Server:
         elif served.stop_at is not None and time.monotonic() >= served.stop_at:
             self._calls.end(record, status.UNAVAILABLE, status.STOPPED)
         else:
-            remaining = served.deadline - time.time() if served.deadline is not None else None
+            deadline = served.event.call_details.deadline
+            remaining = deadline - time.time() if deadline is not None else None
             self._calls.end(record, status.cut_short(remaining, record.elapsed()))
 
     def cancel(self, original):
@@ -246,7 +269,7 @@ class Server:
 
         @wraps(original)
         def cancel(this):
-            served = this._state.__dict__.get(_OURS)
+            served = this._state._grpctracing
             if served is not None:
                 served.doubtful = True
             return original(this)
@@ -262,7 +285,7 @@ class Server:
                 at, server = time.monotonic() + (grace or 0.0) - status.CLOCKS_DIFFER, this._state
                 with server.lock:
                     for state in server.rpc_states:
-                        served = state.__dict__.get(_OURS)
+                        served = state._grpctracing
                         if served is not None:
                             served.stop_at = at if served.stop_at is None else min(at, served.stop_at)
             except Exception as problem:
@@ -287,9 +310,10 @@ class Server:
 
     def _tell_rejected(self, rpc_event, code, details):
         calls = self._calls
-        method = _method(rpc_event)
+        path = _path(rpc_event)
+        method = status.text(path)
         if not calls.excluded(method):
-            known = code == status.RESOURCE_EXHAUSTED or method in self._known
+            known = code == status.RESOURCE_EXHAUSTED or path in self._methods
             parent, _ = calls.pipeline.extract(rpc_event.invocation_metadata)
             # A name that only the client made up must not become a metric's attribute.
             record = calls.begin(
@@ -299,9 +323,9 @@ class Server:
             calls.end(record, code, details)
 
 
-def _method(rpc_event):
+def _path(rpc_event):
     # a registered method's name travels as the event's tag (1.65 and newer)
-    return status.text(rpc_event.call_details.method) or status.text(rpc_event.tag)
+    return rpc_event.call_details.method or rpc_event.tag
 
 
 def _sent(record, data):
@@ -313,7 +337,7 @@ def _sent(record, data):
 
 
 def _record(state):
-    served = state.__dict__.get(_OURS)
+    served = state._grpctracing
     return served.record if served is not None else None
 
 
@@ -322,6 +346,7 @@ def install(module, calls, patch):
     problem = selfcheck.misfit(module, EXPECTED)
     if not problem:
         server = Server(module, calls)
+        module._RPCState._grpctracing = None  # where nothing hangs on one
         hooks = {
             "_receive_message": server.receive,
             "_send_response": server.send,
