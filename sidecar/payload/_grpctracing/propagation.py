@@ -4,6 +4,8 @@ Baggage is opaque here: it is checked for size and handed on as it came, propert
 wins, as in the official composite. Metadata keys are lower case in gRPC; of repeated single-value headers the first counts.
 """
 
+import struct
+
 from .context import NOTHING, SpanContext
 
 _MAX_TRACEPARENT = 512
@@ -15,6 +17,9 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 _traceparent = None  # compiled at the first one: a pattern costs 1 ms
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+_IDS = struct.Struct(">QQQB").unpack  # a trace id's two halves, a span id, the flags
+_IDS_SIZE = 25
+_hexadecimal = bytes.fromhex
 _states = {}  # tracestate text as received → as sent on; the same few texts come again and again
 _member = None  # compiled at the first tracestate: a pattern costs 1 ms
 
@@ -86,6 +91,23 @@ def _extract_w3c(headers):
         return None
     state = headers.get("tracestate")
     return _context(found, parse_tracestate(state) if state else "")
+
+
+def _usual(text):
+    """Return what extract does for a good traceparent of version 00 alone, None for all others. As parse_traceparent, at half of its price (2 µs)."""
+    if len(text) != 55 or text[:3] != "00-" or text[35] != "-" or text[52] != "-":  # noqa: PLR2004 - the form of version 00
+        return None
+    trace_id = text[3:35]
+    try:
+        ids = _hexadecimal(trace_id + text[36:52] + text[53:])
+    except ValueError:
+        return None
+    if len(ids) != _IDS_SIZE or text != text.lower():  # with spaces between the digits; with capitals
+        return None
+    high, low, span_id, flags = _IDS(ids)
+    if not span_id or not (high or low):
+        return None
+    return SpanContext(high << 64 | low, span_id, flags, "", True, trace_id), ""  # noqa: FBT003 - remote
 
 
 def _context(found, state):
@@ -166,9 +188,9 @@ class Propagation:
 
         As a rule there is a traceparent and nothing else of ours: that is looked for first.
         """
-        text = None
+        text, read = None, self._read
         for key, value in metadata or ():
-            if key in self._read:
+            if key in read:
                 if text is not None or key != "traceparent" or not isinstance(value, str):
                     return self._extract(metadata)
                 text = value
@@ -176,8 +198,7 @@ class Propagation:
             return NOTHING
         if not self._alone:
             return self._extract(metadata)
-        found = parse_traceparent(text)
-        return (_context(found, "") if found is not None else None), ""
+        return _usual(text) or (_extract_w3c({"traceparent": text}), "")
 
     def _extract(self, metadata):
         headers = {}
@@ -196,8 +217,11 @@ class Propagation:
 
     def inject(self, context, baggage):
         """Return the (key, value) pairs that carry *context* (SpanContext or None) and *baggage*."""
-        if self._alone and context is not None and not baggage:
-            return _inject_w3c(context)
+        if self._alone and context is not None and not baggage and not context.trace_state:
+            trace_id = context.hexadecimal
+            if trace_id is None:
+                trace_id = context.hexadecimal = "%032x" % context.trace_id
+            return (("traceparent", "00-%s-%016x-%02x" % (trace_id, context.span_id, context.flags)),)
         pairs = []
         if context is not None:
             for inject in self._injects:
