@@ -32,7 +32,7 @@ class Behavior(partial):
                 if in_thread
                 else servicer
             )
-            served.record.target = servicer.peer()
+            served.record.target = servicer.peer
         call = super().__call__
         try:
             if in_thread and not self.streams:

@@ -9,29 +9,20 @@ class Call:
     """One RPC, from its first byte to its status. Hooks write, then hand it over once; the exporter reads. Bytes are uncompressed."""
 
     __slots__ = (
+        "__dict__",  # for what few calls have; made when there is some
         "_clock",
-        "attributes",
-        "broken",
         "bytes_received",
         "bytes_sent",
         "code",
         "context",
         "details",
         "end_ns",
-        "error_type",
-        "events",
-        "keep",
         "kind",
-        "late",
-        "metadata",
         "method",
-        "original",
         "parent_id",
-        "peer",
         "received",
         "sampled",
         "sent",
-        "span",
         "start_ns",
         "target",
     )
@@ -39,6 +30,11 @@ class Call:
     counts = True
     dropped_events = 0
     note = None  # called with SENT or RECEIVED, number and size of each message, see Eventful
+    error_type = metadata = events = keep = original = None
+    attributes = None  # what the application adds, see bridge
+    broken = None  # what a serializer raised
+    span = None  # of the application's own SDK, see join
+    late = None  # gives (code, details) when the span is exported, where they may be known better by then
 
     def __init__(self, kind, method, target, context, parent_id, sampled):
         self.kind = kind
@@ -53,12 +49,6 @@ class Call:
         self.sent = self.received = self.bytes_sent = self.bytes_received = 0
         self.code = -1  # not known yet
         self.details = ""
-        self.error_type = self.metadata = self.events = self.keep = self.original = None
-        self.peer = None  # gives the target, where that is a question that costs something
-        self.attributes = None  # what the application adds, see bridge
-        self.broken = None  # what a serializer raised
-        self.span = None  # of the application's own SDK, see join
-        self.late = None  # gives (code, details) when the span is exported, where they may be known better by then
 
     def elapsed(self):
         """Return the seconds since the call began."""
@@ -76,10 +66,10 @@ class Call:
         return True
 
     def locate(self):
-        """Ask for the target, which only a call that is exported needs (2 µs)."""
-        peer, self.peer = self.peer, None
-        if peer is not None:
-            self.target = status.text(peer())
+        """Make the target text, which only a call that is exported needs (2 µs): until then it is what grpc has, or the function of grpc that asks for it."""
+        target = self.target
+        if not isinstance(target, str):
+            self.target = status.text(target() if callable(target) else target)
 
     def settle(self):
         """Take over the status that is known by now. The exporter's thread calls this."""
@@ -129,11 +119,14 @@ KINDS = {kind.messages: kind for kind in (Call, Uncounted, Eventful)}
 SENT, RECEIVED = "SENT", "RECEIVED"
 
 
-def sending(call, serializer):
-    """Return *serializer* (None: bytes as they are) counting into *call*."""
-    note = call.note
+class Counting:
+    """A serializer and a deserializer (None: bytes as they are) that count into *record*: for one call, or for one after the other."""
 
-    def serialize(message):
+    __slots__ = ("deserializer", "record", "serializer")
+
+    def serialize(self, message):
+        """Stand in for the serializer."""
+        call, serializer = self.record, self.serializer
         try:
             data = message if serializer is None else serializer(message)
         except BaseException as error:
@@ -142,29 +135,29 @@ def sending(call, serializer):
         if isinstance(data, bytes):
             call.sent += 1
             call.bytes_sent += len(data)
-            if note is not None:
-                note(SENT, call.sent, len(data))
+            if call.note is not None:
+                call.note(SENT, call.sent, len(data))
         return data
 
-    return serialize
-
-
-def receiving(call, deserializer):
-    """Return *deserializer* (None: bytes as they are) counting into *call*."""
-    note = call.note
-
-    def deserialize(data):
+    def deserialize(self, data):
+        """Stand in for the deserializer."""
+        call, deserializer = self.record, self.deserializer
         call.received += 1
         call.bytes_received += len(data)
-        if note is not None:
-            note(RECEIVED, call.received, len(data))
+        if call.note is not None:
+            call.note(RECEIVED, call.received, len(data))
         try:
             return data if deserializer is None else deserializer(data)
         except BaseException as error:
             _broke(call, error)
             raise
 
-    return deserialize
+
+def counting(call, serializer, deserializer):
+    """Return *serializer* and *deserializer* counting into *call*."""
+    found = Counting()
+    found.record, found.serializer, found.deserializer = call, serializer, deserializer
+    return found.serialize, found.deserialize
 
 
 def watching(call, function):
@@ -218,7 +211,10 @@ class Calls:
 
     def off(self):
         """Return whether nothing is to be told now."""
-        return self._withdrawn or not self.pipeline.enabled
+        pipeline = self.pipeline
+        if monotonic() >= pipeline.poll_at:
+            pipeline.poll()
+        return not pipeline.on or self._withdrawn
 
     def passes(self):
         """Return whether a client call is none of our business: switched off, or our own or the application's export."""
@@ -239,21 +235,23 @@ class Calls:
     def begin(self, kind, method, target, parent):
         """Return the new Call below *parent* (SpanContext or None)."""
         pipeline = self.pipeline
-        outside = self.join.begin(kind, method, parent) if self.join.here else None
-        if outside is not None:
-            call = pipeline.settings.call(kind, method, target, *outside[1:])
-            call.span = outside[0]
-            return call
+        if self.join.here:
+            outside = self.join.begin(kind, method, parent)
+            if outside is not None:
+                call = pipeline.settings.call(kind, method, target, *outside[1:])
+                call.span = outside[0]
+                return call
         return pipeline.settings.call(kind, method, target, *pipeline.start(kind, method, parent))
 
     def end(self, call, code, details="", error_type=None):
         """End *call*; the first ending told is the one that counts."""
         try:
-            if call.stop(code, details, error_type):
-                if call.span is not None:
-                    self.join.end(call)
-                else:
-                    self.pipeline.finish(call)
+            if not call.stop(code, details, error_type):
+                return
+            if call.span is None:
+                self.pipeline.finish(call)
+            else:
+                self.join.end(call)
         except Exception as problem:
             self.pipeline.error(problem, "end")
 

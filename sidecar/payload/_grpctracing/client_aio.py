@@ -9,7 +9,7 @@ grpc is about to correct keeps it, until the exporter has asked again.
 from functools import wraps
 
 from . import selfcheck, status
-from .call import receiving, sending, unseen
+from .call import counting, unseen
 from .metadata import Outgoing, answered
 from .targets import Targets
 
@@ -96,8 +96,8 @@ def hook(original, outgoing, targets):
             wire = list(wire)
             record, wire[_METADATA] = outgoing.begin(wire[_METHOD], wire[_METADATA], targets.of, wire[_CHANNEL])
             if record is not None and record.counts:
-                wire[_SERIALIZER] = sending(record, wire[_SERIALIZER])
-                wire[_DESERIALIZER] = receiving(record, wire[_DESERIALIZER])
+                pair = slice(_SERIALIZER, _DESERIALIZER + 1)
+                wire[pair] = counting(record, *wire[pair])
         try:
             original(this, request, *wire, **more)
         except BaseException as error:

@@ -42,7 +42,7 @@ class Outgoing:
                 if names:
                     record.metadata = captured("rpc.request.metadata.", given, names)
             pairs = pipeline.inject(context, baggage)
-            return record, carried(given, pairs) if pairs else given
+            return record, (carried(given, pairs) if given else tuple(pairs)) if pairs else given
         except Exception as problem:
             calls.pipeline.error(problem, "client")
             return None, given

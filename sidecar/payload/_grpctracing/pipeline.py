@@ -138,7 +138,7 @@ class Pipeline:
                 call.locate()
                 self._put(call)
             else:
-                call.peer = None
+                call.target = ""  # grpc's own objects are not kept waiting
         except Exception as problem:
             self.error(problem, "finish")
 

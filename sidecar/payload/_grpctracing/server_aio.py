@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from . import context, selfcheck, semconv, status
 from .behavior import behavior
-from .call import receiving, sending, unseen, watching
+from .call import counting, unseen, watching
 from .metadata import answered, captured
 
 EXPECTED = {
@@ -80,7 +80,9 @@ class Served:
         servicer = self.servicer
         code = servicer.code() if servicer is not None else None  # set by set_code and abort
         code = status.OK if code is None else status.number(code)
-        failure, self.record.broken = self.record.broken or self.outcome, None
+        failure = self.record.broken or self.outcome
+        if self.record.broken is not None:
+            self.record.broken = None
         raised = isinstance(failure, Exception) and not isinstance(
             failure, (asyncio.CancelledError, self.core.AbortError)
         )
@@ -101,9 +103,13 @@ class Handler:
         self._handler = handler
         self._served = served
         if served.record is not None:
-            receive, send = (receiving, sending) if served.record.counts else (watching, watching)
-            self.request_deserializer = receive(served.record, handler.request_deserializer)
-            self.response_serializer = send(served.record, handler.response_serializer)
+            record, serializer, deserializer = served.record, handler.response_serializer, handler.request_deserializer
+            if record.counts:
+                serializer, deserializer = counting(record, serializer, deserializer)
+            else:
+                serializer, deserializer = watching(record, serializer), watching(record, deserializer)
+            self.request_deserializer = deserializer
+            self.response_serializer = serializer
 
     @property
     def request_streaming(self):

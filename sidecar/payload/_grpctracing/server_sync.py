@@ -109,8 +109,7 @@ class Server:
         if calls.excluded(method) if excluded is None else excluded:
             state._grpctracing = Served(None, (parent, baggage), streams, None, None, None)
             return
-        record = calls.begin(_SERVER, method, "", parent)
-        record.peer = rpc_event.call.peer
+        record = calls.begin(_SERVER, method, rpc_event.call.peer, parent)
         names = pipeline.settings.request_metadata
         if names:
             record.metadata = captured("rpc.request.metadata.", metadata, names)
