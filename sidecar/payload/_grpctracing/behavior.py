@@ -11,11 +11,7 @@ from .call import unseen
 class Behavior(partial):
     """Called by grpc in the place of the original, and in the same way. A partial, because `inspect` looks through those."""
 
-    def of(self, served, streams):
-        """Set the call that this is for, and whether the behavior gives a stream; return self."""
-        self.served = served
-        self.streams = streams
-        return self
+    __slots__ = ("served", "streams")
 
     def __call__(self, request, servicer):
         served = self.served
@@ -33,14 +29,13 @@ class Behavior(partial):
                 else servicer
             )
             served.record.target = servicer.peer
-        call = super().__call__
         try:
             if in_thread and not self.streams:
                 with _Current(served):
-                    result = call(request, servicer)
+                    result = partial.__call__(self, request, servicer)
                 served.outcome = True
                 return result
-            result = call(request, servicer)
+            result = partial.__call__(self, request, servicer)
         except BaseException as error:
             served.outcome = error
             unseen(error)
@@ -55,11 +50,18 @@ class Behavior(partial):
         return _finish(result, served)
 
 
-def behavior(found):
-    """Return the Behavior of the application's *found*. Below Python 3.9 `inspect` does not look through a method inside of a partial."""
+def behavior(found, served, streams):
+    """Return the Behavior of the application's *found* for the call *served*; *streams*: whether it gives a stream.
+
+    Below Python 3.9 `inspect` does not look through a method inside of a partial.
+    """
     if type(found) is MethodType and type(found.__func__) is FunctionType:
-        return Behavior(found.__func__, found.__self__)
-    return Behavior(found)
+        made = Behavior(found.__func__, found.__self__)
+    else:
+        made = Behavior(found)
+    made.served = served
+    made.streams = streams
+    return made
 
 
 class _Current:

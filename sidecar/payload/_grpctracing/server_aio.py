@@ -96,8 +96,19 @@ class Served:
         return status.cut_short(servicer.time_remaining() if servicer is not None else None, self.record.elapsed()), ""
 
 
+def _behavior(name):
+    def of(self):
+        handler = self._handler
+        found = getattr(handler, name)
+        return behavior(found, self._served, handler.response_streaming) if callable(found) else found
+
+    return property(of)
+
+
 class Handler:
     """The application's method handler, as grpc sees it."""
+
+    __slots__ = ("_handler", "_served", "request_deserializer", "response_serializer")
 
     def __init__(self, handler, served):
         self._handler = handler
@@ -117,11 +128,14 @@ class Handler:
         self._served.accepted = True
         return self._handler.request_streaming
 
-    def __getattr__(self, name):
-        found = getattr(self._handler, name)
-        if name in _BEHAVIORS and callable(found):
-            return behavior(found).of(self._served, self._handler.response_streaming)
-        return found
+    @property
+    def response_streaming(self):
+        return self._handler.response_streaming
+
+    unary_unary, unary_stream, stream_unary, stream_stream = map(_behavior, _BEHAVIORS)
+
+    def __getattr__(self, name):  # its deserializer and serializer, where the call is not told
+        return getattr(self._handler, name)
 
 
 class Interceptor:
@@ -161,17 +175,20 @@ class Interceptor:
         return None
 
     def _begin(self, details):
-        calls = self._calls
-        parent, baggage = calls.pipeline.extract(details.invocation_metadata)
+        calls, method, metadata = self._calls, details.method, details.invocation_metadata
+        pipeline = calls.pipeline
+        parent, baggage = pipeline.extract(metadata)
         record, around = None, (parent, baggage)
-        if not calls.excluded(details.method):
-            record = calls.begin(status.SERVER, details.method, "", parent)
+        excluded = pipeline.exclusions.get(method)
+        if not (calls.excluded(method) if excluded is None else excluded):
+            record = calls.begin(status.SERVER, method, "", parent)
             around = (record.context, baggage)
-            names = calls.pipeline.settings.request_metadata
+            names = pipeline.settings.request_metadata
             if names:
-                record.metadata = captured("rpc.request.metadata.", details.invocation_metadata, names)
+                record.metadata = captured("rpc.request.metadata.", metadata, names)
         context.current.set(around)  # this task's own, and it ends with the call
-        calls.join.enter(record, around)
+        if calls.join.here:
+            calls.join.enter(record, around)
         return Served(calls, record, around, self)
 
 
