@@ -26,8 +26,10 @@ class Outgoing:
                 return None, given
         calls = self.calls
         try:
-            method = self._methods.get(path) or self._known(path)
-            if method.startswith(_EXPORTERS):
+            method = self._methods.get(path)
+            if method is None:
+                method = self._known(path)
+            if method is False:
                 return None, given
             pipeline = calls.pipeline
             parent, baggage = calls.join.around() if calls.join.here else current.get()
@@ -48,7 +50,10 @@ class Outgoing:
             return None, given
 
     def _known(self, path):
+        """Return *path* as text, False where it is one of an exporter's."""
         method = path.decode("utf-8", "replace") if isinstance(path, bytes) else str(path)
+        if method.startswith(_EXPORTERS):
+            method = False
         if len(self._methods) < _MAX_METHODS:
             self._methods[path] = method
         return method

@@ -122,18 +122,18 @@ class Pipeline:
     def finish(self, call):
         """Take the finished *call*: keep rule, metrics, queue. The call belongs to the pipeline from here on."""
         try:
-            state, exporter = self.settings, self._exporter
-            duration = call.end_ns - call.start_ns
+            state = self.settings
+            duration, code = call.end_ns - call.start_ns, call.code
             wanted = call.sampled
             if not wanted and wanted is not None:
-                if call.code and state.keep_errors and status.is_error(call.kind, call.code):
+                if code and state.keep_errors and status.is_error(call.kind, code):
                     call.keep, wanted = "error", True
                 elif duration >= state.slow_ns:
                     call.keep, wanted = "slow", True
             if self._counts and state.metrics:
-                self.points.record(call.kind, (call.method, call.code, call.error_type), duration)
-                if exporter.asleep:
-                    exporter.wake()
+                self.points.record(call.kind, (call.method, code, call.error_type), duration)
+                if self._exporter.asleep:
+                    self._exporter.wake()
             if wanted and self._exports_spans:
                 call.locate()
                 self._put(call)

@@ -19,6 +19,8 @@ _traceparent = None  # compiled at the first one: a pattern costs 1 ms
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _IDS = struct.Struct(">QQQB").unpack  # a trace id's two halves, a span id, the flags
 _IDS_SIZE = 25
+_TRACEPARENT = "traceparent"
+_FLAGS = tuple(["-%02x" % flags for flags in range(256)])
 _hexadecimal = bytes.fromhex
 _states = {}  # tracestate text as received → as sent on; the same few texts come again and again
 _member = None  # compiled at the first tracestate: a pattern costs 1 ms
@@ -128,11 +130,15 @@ def _extract_b3(headers):
     return _b3_ids(headers.get("x-b3-traceid", ""), headers.get("x-b3-spanid", ""), 1 if sampled else 0)
 
 
-def _inject_w3c(context):
+def _traceparent_of(context):
     trace_id = context.hexadecimal
     if trace_id is None:
-        trace_id = context.hexadecimal = "%032x" % context.trace_id
-    pair = ("traceparent", "00-%s-%016x-%02x" % (trace_id, context.span_id, context.flags))
+        trace_id = context.hexadecimal = context.trace_id.to_bytes(16, "big").hex()  # half the price of "%032x"
+    return "00-" + trace_id + "-" + context.span_id.to_bytes(8, "big").hex() + _FLAGS[context.flags & 255]
+
+
+def _inject_w3c(context):
+    pair = (_TRACEPARENT, _traceparent_of(context))
     return [pair, ("tracestate", context.trace_state)] if context.trace_state else [pair]
 
 
@@ -218,10 +224,7 @@ class Propagation:
     def inject(self, context, baggage):
         """Return the (key, value) pairs that carry *context* (SpanContext or None) and *baggage*."""
         if self._alone and context is not None and not baggage and not context.trace_state:
-            trace_id = context.hexadecimal
-            if trace_id is None:
-                trace_id = context.hexadecimal = "%032x" % context.trace_id
-            return (("traceparent", "00-%s-%016x-%02x" % (trace_id, context.span_id, context.flags)),)
+            return ((_TRACEPARENT, _traceparent_of(context)),)
         pairs = []
         if context is not None:
             for inject in self._injects:

@@ -59,7 +59,8 @@ class Served:
         self.take = None  # grpc's function for the message that is awaited; it awaits one at a time
 
     def __call__(self):
-        self.settle(self.state, True)  # noqa: FBT003 - over
+        if self.state._grpctracing is not None:  # else that is done
+            self.settle(self.state, True)  # noqa: FBT003 - over
 
     def took(self, event):
         """Count the message, if it is one, and let grpc have it."""
@@ -101,7 +102,7 @@ class Server:
     def _begin(self, rpc_event, state, streams):
         calls = self._calls
         pipeline = calls.pipeline
-        path = _path(rpc_event)
+        path = rpc_event.call_details.method or rpc_event.tag  # as _path
         method = self._methods.get(path) or self._learn(path)
         metadata = rpc_event.invocation_metadata
         parent, baggage = pipeline.extract(metadata)
@@ -127,7 +128,6 @@ class Server:
 
     def run(self, original):
         """Stand in for _unary_response_in_pool and _stream_response_in_pool."""
-
         join = self._calls.join
 
         @wraps(original)
@@ -255,7 +255,7 @@ class Server:
         if names:
             answered(record, names, state.trailing_metadata)
         if sent:
-            self._calls.end(record, record.code, status.text(record.details))
+            self._calls.end(record, record.code, status.text(record.details) if record.details else "")
         elif served.stop_at is not None and time.monotonic() >= served.stop_at:
             self._calls.end(record, status.UNAVAILABLE, status.STOPPED)
         else:
