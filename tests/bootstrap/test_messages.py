@@ -76,6 +76,39 @@ def test_never_tells_nothing_of_messages(receiver, tmp_path, stack):
         assert (span.code, span.events, COUNTS & set(span.attributes)) == ("OK", [], set())
 
 
+SHARED = using_apps("""
+import grpc, plain
+from concurrent.futures import ThreadPoolExecutor
+server = grpc.server(ThreadPoolExecutor(8))
+handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request * 2)
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Shared", {"UU": handler}),))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+def written(number):
+    if number % 10 == 0:
+        shared(number + 1)  # a call within a call
+    return b"x" * number
+shared = grpc.insecure_channel("localhost:%d" % port).unary_unary("/test.Shared/UU", written)
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(shared, range(10, 410, 10)))
+shared._request_serializer = bytes
+shared(200)
+server.stop(None).wait()
+""")
+
+
+def test_one_multicallable_shared_by_many_calls_counts_for_each_of_them(receiver):
+    run(SHARED, endpoint=receiver.endpoint)
+    sizes = sorted([*range(10, 410, 10), *range(11, 411, 10), 200])
+    receiver.wait_for(lambda spans: len(spans) == 2 * len(sizes))
+    for kind, sent, received in (("CLIENT", 1, 2), ("SERVER", 2, 1)):
+        told = [span.attributes for span in receiver.spans if span.kind == kind]
+        ways = {"sent": sent, "received": received}
+        for way, times in ways.items():
+            assert sorted(one[f"grpctracing.bytes.{way}"] for one in told) == [size * times for size in sizes]
+        assert all(one["grpctracing.bytes.sent"] * received == one["grpctracing.bytes.received"] * sent for one in told)
+
+
 CODECS = using_apps("""
 import asyncio, sys
 import grpc, plain
