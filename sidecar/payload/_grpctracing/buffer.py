@@ -71,7 +71,7 @@ class Points:
         return sum(len(table[key]) for table in self.waiting.values() for key in list(table))
 
     def record(self, kind, key, duration_ns):
-        """Note one finished call of the series *key*: (method, code, error type)."""
+        """Note one finished call of the series *key*: (method, code, error type, a client's target)."""
         waiting = self.waiting[kind].get(key)
         if waiting is None:
             waiting = self._new(self.waiting[kind], key)

@@ -131,7 +131,8 @@ class Pipeline:
                 elif duration >= state.slow_ns:
                     call.keep, wanted = "slow", True
             if self._counts and state.metrics:
-                self.points.record(call.kind, (call.method, code, call.error_type), duration)
+                target = call.target if call.kind == status.CLIENT else ""
+                self.points.record(call.kind, (call.method, code, call.error_type, target), duration)
                 if self._exporter.asleep:
                     self._exporter.wake()
             if wanted and self._exports_spans:

@@ -37,10 +37,7 @@ def fixed_attributes(call):
     if call.error_type:
         found.append(("error.type", call.error_type))
     if call.kind == status.CLIENT and call.target:
-        address, port = server_of(call.target)
-        found.append(("server.address", address))
-        if port:
-            found.append(("server.port", port))
+        found += server_attributes(call.target)
     if _older:
         found.append(("rpc.system", "grpc"))
         service, slash, _ = method.rpartition("/")
@@ -77,12 +74,20 @@ def varying_attributes(call):
     return found
 
 
-def metric_attributes(kind, method, code, error_type):
-    """Return the (key, value) pairs of the call's series in rpc.server.call.duration or rpc.client.call.duration."""
+def metric_attributes(kind, method, code, error_type, target):
+    """Return the (key, value) pairs of the call's series in rpc.server.call.duration or rpc.client.call.duration. *target*: a client's, else empty."""
     found = [("rpc.system.name", "grpc"), ("rpc.method", method_name(method)), (STATUS_CODE, status.name(code))]
     if error_type and status.is_error(kind, code):
         found.append(("error.type", error_type))
+    if target:
+        found += server_attributes(status.text(target))
     return found
+
+
+def server_attributes(target):
+    """Return the (key, value) pairs for the channel target *target*."""
+    address, port = server_of(target)
+    return [("server.address", address), ("server.port", port)] if port else [("server.address", address)]
 
 
 def attributes_of(call):

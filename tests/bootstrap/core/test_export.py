@@ -105,6 +105,7 @@ def test_metrics_are_sent_each_interval_and_share_the_resource(make_pipeline, re
         assert attributes(collector.received.metrics[0].resource_metrics[0].resource)["service.name"] == "payment"
         (point,) = all_metrics(collector.received.metrics[-1])["rpc.client.call.duration"].histogram.data_points
         assert point.count == 1
+        assert (attributes(point)["server.address"], attributes(point)["server.port"]) == ("payment", 50051)
 
 
 @pytest.mark.parametrize(

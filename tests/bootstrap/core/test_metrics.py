@@ -22,7 +22,9 @@ class Meter(metrics.Meter):
     def __init__(self, delta=False):
         points = Points(self.relieve)
         super().__init__(points, delta)
-        self.record = lambda kind, method, code, error, ns: points.record(kind, (method, code, error), ns)
+        self.record = lambda kind, method, code, error, ns, target="": points.record(
+            kind, (method, code, error, target), ns
+        )
 
 
 def collected(meter, counters=()):
@@ -57,7 +59,7 @@ def test_series_have_the_attributes_of_the_conventions():
     meter = Meter()
     meter.record(2, "/a.B/C", 0, None, 10)
     meter.record(2, "/a.B/C", 13, "ValueError", 10)
-    meter.record(3, "/a.B/C", 14, "UNAVAILABLE", 10)
+    meter.record(3, "/a.B/C", 14, "UNAVAILABLE", 10, b"dns:///shop:443")
     found = collected(meter)
     server, client = found["rpc.server.call.duration"], found["rpc.client.call.duration"]
     assert (server.unit, server.histogram.aggregation_temporality) == ("s", CUMULATIVE)
@@ -67,7 +69,13 @@ def test_series_have_the_attributes_of_the_conventions():
         {**common, "rpc.response.status_code": "INTERNAL", "error.type": "ValueError"},
     ]
     (point,) = client.histogram.data_points
-    assert attributes(point) == {**common, "rpc.response.status_code": "UNAVAILABLE", "error.type": "UNAVAILABLE"}
+    assert attributes(point) == {
+        **common,
+        "rpc.response.status_code": "UNAVAILABLE",
+        "error.type": "UNAVAILABLE",
+        "server.address": "shop",
+        "server.port": 443,
+    }
 
 
 def test_cumulative_goes_on_counting_and_delta_starts_again():
