@@ -5,6 +5,7 @@ Map, in the order of one call's way:
     activate     decides: instrument, join, stand down; says why, once
     selfcheck    does this grpcio look as the hooks expect?
     client_sync, client_aio, server_sync, server_aio    where calls are seen; targets: which channel leads where
+    public, public_client_sync, public_…    the same where it does not, through grpc's public interface alone
     call         the record of one call; metadata: what it carries and captures; status, semconv: how it is told
     join         the application's own OpenTelemetry API or SDK
     context, propagation, sampling, rules, ids, config, settings, resource    what the pipeline starts a call with

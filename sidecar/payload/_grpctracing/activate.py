@@ -17,6 +17,11 @@ _LATER = (
     "client_aio",
     "server_sync",
     "server_aio",
+    "public",
+    "public_client_sync",
+    "public_client_aio",
+    "public_server_sync",
+    "public_server_aio",
     "behavior",
     "bridge",
     "rules",
@@ -31,6 +36,15 @@ _LAST = (
     "exporter",
     "transport_grpc",
     "transport_http",
+)
+# Versions of grpcio whose internals are known. Those of others are probed as soon as grpc is there.
+_SEEN = (1, 48), (1, 85)
+# What a user may leave out; where grpc is hooked for it; our module for that, and the one behind it, which needs grpc's public interface alone.
+_SIDES = (
+    ("grpc_client", ("grpc._channel",), "client_sync", "public_client_sync"),
+    ("grpc_server", ("grpc._server",), "server_sync", "public_server_sync"),
+    ("grpc_aio_client", ("grpc.aio._call", "grpc.aio._channel"), "client_aio", "public_client_aio"),
+    ("grpc_aio_server", ("grpc.aio._server",), "server_aio", "public_server_aio"),
 )
 # Modules whose import means that someone else is hooking grpc now.
 _OTHERS = {
@@ -62,20 +76,38 @@ class Patches:
         self._originals.append((owner, name, original, replacement))
         setattr(owner, name, replacement)
 
-    def withdraw(self):
-        """Put the originals back where nobody else has come in between; elsewhere our hooks stay, and let every call pass."""
-        self.withdrawn = True
-        for owner, name, original, replacement in reversed(self._originals):
+    def __len__(self):
+        return len(self._originals)
+
+    def undo(self, since=0):
+        """Put the originals back where nobody else has come in between, but for the *since* that were replaced first."""
+        while len(self._originals) > since:
+            owner, name, original, replacement = self._originals.pop()
             if owner.__dict__.get(name) is replacement:
                 setattr(owner, name, original)
-        self._originals.clear()
+
+    def withdraw(self):
+        """Put all originals back; where somebody else has come in between our hooks stay, and let every call pass."""
+        self.withdrawn = True
+        self.undo()
+
+
+class Side:
+    """Sync or asyncio, client or server, see _SIDES."""
+
+    def __init__(self, name, hooked, inside, public):
+        self.name = name
+        self.hooked = hooked
+        self.inside = later(inside)
+        self.public = later(public)
+        self.made = {"grpc_aio_client": "Channel", "grpc_aio_server": "Server"}.get(name)
 
 
 class Activation:
     """The hooks of this process: put in as the modules that they are for get loaded, and taken out again as soon as someone else puts in theirs."""
 
-    def __init__(self, version, created, watcher):
-        self._version = version
+    def __init__(self, grpc, created, watcher):
+        self._grpc = grpc
         self._watcher = watcher
         self._patches = Patches()
         self._join = join.Join(created, later("bridge"))
@@ -83,27 +115,42 @@ class Activation:
 
     def begin(self):
         """Put the hooks into what is loaded; wait for the rest."""
-        unwanted = self._calls.pipeline.config.uninstrumented
-        if "grpc.aio" in sys.modules:
-            call, channel, server = (sys.modules["grpc.aio." + name] for name in ("_call", "_channel", "_server"))
-            if "grpc_aio_client" not in unwanted:
-                self._when_made(channel.Channel, later("client_aio"), call, channel)
-            if "grpc_aio_server" not in unwanted:
-                self._when_made(server.Server, later("server_aio"), server)
+        config = self._calls.pipeline.config
+        for side in (Side(*about) for about in _SIDES):
+            if side.name in config.uninstrumented or (side.made and not hasattr(self._grpc, "aio")):
+                continue
+            if config.hooks == "public":
+                self._behind(side, "GRPCTRACING_HOOKS")
+                continue
+            try:
+                (self._wait if _seen(self._grpc.__version__) else self._probe)(side)
+            except Exception as error:  # it has no such module
+                self._behind(side, _what(error))
         watch = self._watcher.watch
-        for name, hooked, load in (
-            ("grpc_client", "grpc._channel", later("client_sync")),
-            ("grpc_server", "grpc._server", later("server_sync")),
-        ):
-            if name not in unwanted:
-                watch(hooked, lambda module, load=load: self._hook(load, module, patch=self._patches))
         watch("opentelemetry.trace", self._meet)
         for name, who in _OTHERS.items():
             watch(name, lambda _, who=who: self._stand_down(who))
         watch("opentelemetry.instrumentation.instrumentor", lambda module: _announce(module, self._stand_down))
 
-    def _when_made(self, owner, install, *modules):
-        """Put hooks in when the first object of the class *owner* is made: `import grpc` loads asyncio's classes for everybody, and few use them."""
+    def _wait(self, side):
+        """Put the hooks of *side* in when it is first used."""
+        if side.made:
+            self._when_made(side, *map(sys.modules.__getitem__, side.hooked))
+        else:
+            (hooked,) = side.hooked
+            self._watcher.watch(hooked, lambda module: self._hook(side, module, patch=self._patches))
+
+    def _probe(self, side):
+        """Put the hooks of *side* in now, while what grpc's public functions make can still be had from those."""
+        for name in side.hooked:
+            __import__(name)
+        problem = self._inside(side, *map(sys.modules.__getitem__, side.hooked), patch=self._patches)
+        if problem:
+            self._behind(side, problem)
+
+    def _when_made(self, side, *modules):
+        """Put hooks in when the first object of the side's class is made: `import grpc` loads asyncio's classes for everybody, and few use them."""
+        owner = getattr(modules[-1], side.made)
         lock = allocate_lock()
         hooked = None
 
@@ -120,7 +167,7 @@ class Activation:
                 nonlocal hooked
                 with lock:
                     if hooked is None:
-                        self._hook(install, *modules, patch=patch)
+                        self._hook(side, *modules, patch=patch)
                         hooked = hooked or original
                 return hooked(this, *args, **kwargs)
 
@@ -128,15 +175,37 @@ class Activation:
 
         self._patches(owner, "__init__", waiting)
 
-    def _hook(self, load, *modules, patch):
+    def _hook(self, side, *modules, patch):
+        """Put the hooks of *side* into *modules*, which the application is about to use."""
         if not self._patches.withdrawn:
-            try:
-                problem = load().install(*modules, self._calls, patch)
-            except Exception as error:
-                problem = "%s: %s" % (type(error).__name__, error)
+            problem = self._inside(side, *modules, patch=patch)
             if problem:
-                where = " and ".join(module.__name__ for module in modules)
-                log.warn("not tracing %s of grpcio %s: %s" % (where, self._version, problem))
+                self._behind(side, problem, *modules, patch=patch)
+
+    def _inside(self, side, *modules, patch):
+        """Put the hooks of *side* into grpc's *modules*; return "" or why not."""
+        before = len(self._patches)
+        try:
+            problem = side.inside().install(*modules, self._calls, patch)
+        except Exception as error:
+            problem = _what(error)
+        if problem:
+            self._patches.undo(before)
+        return problem
+
+    def _behind(self, side, why, *modules, patch=None):
+        """Have *side* traced through grpc's public interface: its functions, or, where one of those may be running, what they make, in *modules*."""
+        before = len(self._patches)
+        about = "%s of grpcio %s" % (" and ".join(side.hooked), self._grpc.__version__)
+        try:
+            if modules:
+                side.public().install_late(*modules, self._calls, patch)
+            else:
+                side.public().install(self._grpc, self._calls, self._patches)
+            log.info("tracing %s through its public interface: %s" % (about, why))
+        except Exception as error:
+            self._patches.undo(before)
+            log.warn("not tracing %s: %s; %s" % (about, why, _what(error)))
 
     def _meet(self, trace):
         try:
@@ -162,7 +231,18 @@ def run(grpc, watcher):
     semconv.configure(os.environ)
     created = pipeline.create(os.environ, here)
     if created is not None and not created.config.disabled:
-        Activation(grpc.__version__, created, watcher).begin()
+        Activation(grpc, created, watcher).begin()
+
+
+def _seen(version):
+    try:
+        return _SEEN[0] <= tuple(map(int, version.split(".")[:2])) <= _SEEN[1]
+    except ValueError:
+        return False
+
+
+def _what(error):
+    return "%s: %s" % (type(error).__name__, error)
 
 
 def _already():

@@ -31,7 +31,7 @@ class Behavior(partial):
             served.record.target = servicer.peer
         try:
             if in_thread and not self.streams:
-                with _Current(served):
+                with Current(served):
                     result = partial.__call__(self, request, servicer)
                 served.outcome = True
                 return result
@@ -64,7 +64,7 @@ def behavior(found, served, streams):
     return made
 
 
-class _Current:
+class Current:
     """Makes the call's context current in a thread that grpc's executor lends."""
 
     __slots__ = ("_leave", "_served", "_token")
@@ -139,7 +139,7 @@ class Iteration:
         return self
 
     def __next__(self):
-        with _Current(self._served):
+        with Current(self._served):
             try:
                 return self._next()
             except StopIteration as error:

@@ -42,7 +42,7 @@ EXPECTED_CHANNEL = {"Channel.__init__": ("self", "target", "options", "credentia
 
 # A server may end a call while the client still writes. grpc then says this first, where the write failed before the server's status was read, and
 # puts that in its place a moment later.
-_BROKEN_WRITE = "Internal error from Core"
+BROKEN_WRITE = "Internal error from Core"
 
 
 class _Ended:
@@ -64,7 +64,7 @@ class _Ended:
                 if names:
                     answered(self._record, names, _initial_metadata(core))
                     answered(self._record, names, ending.trailing_metadata())
-                if ending.details() == _BROKEN_WRITE:
+                if ending.details() == BROKEN_WRITE:
                     self._record.late = lambda: (
                         status.number(core._status.code()),
                         status.text(core._status.details()),

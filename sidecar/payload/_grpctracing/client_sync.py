@@ -88,7 +88,7 @@ class Client:
                 unseen(error)
                 self._tell(record, error)
                 calls.failed(record, error)
-                wrong = _refused(error, mine)
+                wrong = refused(error, mine)
                 if wrong is None:
                     raise
             else:
@@ -151,7 +151,7 @@ class Client:
             self._abandonable.add(ref(rendezvous, gone))
 
 
-def _refused(error, metadata):
+def refused(error, metadata):
     """Return what older grpc raises for malformed *metadata* of the application, and names it, where *error* names ours as well; else None."""
     text = str(error)
     if type(error) in {ValueError, TypeError} and (text.startswith(_INVALID[:22]) or text == _UNFORMATTED) and metadata:

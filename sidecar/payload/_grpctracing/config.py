@@ -210,6 +210,7 @@ class Config:
     def __init__(self, environ):
         self.uninstrumented = _list(environ, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")
         self.disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or "*" in self.uninstrumented
+        self.hooks = choice(environ, "GRPCTRACING_HOOKS", ("internal", "public"), "internal")
         self.excluded = _list(environ, "OTEL_PYTHON_GRPC_EXCLUDED_SERVICES")
         self.sampler = (
             environ.get("OTEL_TRACES_SAMPLER", "").strip(),

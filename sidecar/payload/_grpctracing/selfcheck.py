@@ -1,4 +1,4 @@
-"""Is this grpcio built as the hooks expect? Checked by names of parameters and attributes; a hook that does not fit is left off, and says so once.
+"""Is this grpcio built as the hooks expect? Checked by names of parameters and attributes. Where a hook does not fit, see public.
 
 Seen to fit: grpcio 1.48 to 1.85. The cost is some 20 µs at `import grpc`.
 """

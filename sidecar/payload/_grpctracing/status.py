@@ -20,7 +20,8 @@ NAMES = (
     "UNAUTHENTICATED",
 )
 SERVER, CLIENT = 2, 3  # span kinds, as OTLP numbers them
-OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE = 0, 1, 2, 4, 8, 12, 14
+OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED = 0, 1, 2, 4
+RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 12, 13, 14
 STOPPED = "Cancelling all calls"  # what grpc's core tells the clients of a server that is stopped
 CLOCKS_DIFFER = 0.005  # seconds by which a wait for a time may end early
 

@@ -237,6 +237,7 @@ def test_what_python_users_know_from_contrib():
         ("OTEL_TRACES_SAMPLER", "dice"),
         ("OTEL_METRICS_EXPORTER", "prometheus"),
         ("OTEL_METRIC_EXPORT_TIMEOUT", "never"),
+        ("GRPCTRACING_HOOKS", "private"),
         *((limit, value) for limit in LIMITS for value in ("-1", "1.5", "some")),
     ],
 )
