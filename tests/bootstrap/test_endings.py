@@ -16,7 +16,9 @@ from tests.bootstrap.receiver import Receiver
 
 # "sync-other": with_call, and streams without a thread of grpc's. "aio-threads": handlers that are plain functions, and messages read and written one by one.
 WAYS = {"sync": "sync", "sync-other": "sync", "aio": "aio", "aio-threads": "aio"}
-CELLS = [(way, case) for way, stack in WAYS.items() for case in cells(CALLS, stack, way)]
+HOOKS = ("internal", "public")
+BOTH = [(hooks, way) for hooks in HOOKS for way in WAYS]
+CELLS = [(*both, case) for both in BOTH for case in cells(CALLS, WAYS[both[1]], both[1])]
 # What grpc.aio's server prints now and then of calls that are cut off, without the payload as well: the first in 34 of 45 processes, the second in 4 of 30.
 GRPC_PRINTS = re.compile(
     r"""Traceback \(most recent call last\):
@@ -40,12 +42,17 @@ def of_the_table(spans):
 
 @pytest.fixture(scope="module")
 def told():
-    """What happened in each way, all of them at once: {way: (what its application saw, what its spans say)}."""
+    """What happened by each path and in each way: {(hooks, way): (what its application saw, what its spans say)}."""
+    return {(hooks, way): found for hooks in HOOKS for way, found in run(hooks).items()}
+
+
+def run(hooks):
+    """Make all calls in all ways at once."""
     with ExitStack() as stack:
         running = {}
         for way, kind in WAYS.items():
             receiver = stack.enter_context(Receiver())
-            process = launch(stack, f"{kind}_client.py", way, endpoint=receiver.endpoint)
+            process = launch(stack, f"{kind}_client.py", way, endpoint=receiver.endpoint, GRPCTRACING_HOOKS=hooks)
             process.stdin.write(json.dumps(list(cells(CALLS, kind, way))) + "\n")
             process.stdin.flush()
             running[way] = process, receiver
@@ -57,18 +64,18 @@ def told():
                 receiver.wait_for(lambda spans, wanted=wanted: len(of_the_table(spans)) >= wanted)
             ended = wait(process)
             assert (ended.code, GRPC_PRINTS.sub("", ended.err)) == (0, "")
-            found[way] = json.loads(seen), receiver.spans
-        yield found
+            found[way] = json.loads(seen), list(receiver.spans)
+        return found
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_side_tells_each_call_once(told, way):
-    assert Counter(span.kind for span in of_the_table(told[way][1])) == wanted_spans(way)
+@pytest.mark.parametrize(("hooks", "way"), BOTH)
+def test_each_side_tells_each_call_once(told, hooks, way):
+    assert Counter(span.kind for span in of_the_table(told[hooks, way][1])) == wanted_spans(way)
 
 
-@pytest.mark.parametrize(("way", "case"), CELLS)
-def test_ending(told, way, case):
-    seen, spans = told[way]
+@pytest.mark.parametrize(("hooks", "way", "case"), CELLS)
+def test_ending(told, hooks, way, case):
+    seen, spans = told[hooks, way]
     row = cells(CALLS, WAYS[way], way)[case]
     client, server = right(spans, "CLIENT", case, row), right(spans, "SERVER", case, row)
     if client and server:
@@ -76,24 +83,24 @@ def test_ending(told, way, case):
     assert seen[case] in row.views(WAYS[way], case.partition("_")[2])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_no_span_holds_a_secret(told, way):
-    _, spans = told[way]
+@pytest.mark.parametrize(("hooks", "way"), BOTH)
+def test_no_span_holds_a_secret(told, hooks, way):
+    _, spans = told[hooks, way]
     assert [span.name for span in spans if "s3cr3t" in repr(span)] == []
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_method_that_nobody_has_is_no_name(told, way):
-    span = span_of(told[way][1], "SERVER", "Unimplemented_uu")
+@pytest.mark.parametrize(("hooks", "way"), BOTH)
+def test_a_method_that_nobody_has_is_no_name(told, hooks, way):
+    span = span_of(told[hooks, way][1], "SERVER", "Unimplemented_uu")
     assert (span.name, span.attributes["rpc.method"]) == ("grpc", "_OTHER")
 
 
 @pytest.mark.parametrize("case", ["Deadline_uu", "Deadline_us", "Deadline_su", "Deadline_ss"])
-@pytest.mark.parametrize("way", WAYS)
-def test_a_deadline_takes_as_long_as_it_is(told, way, case):
+@pytest.mark.parametrize(("hooks", "way"), BOTH)
+def test_a_deadline_takes_as_long_as_it_is(told, hooks, way, case):
     # It is 0.5 s. A server that is short of time takes the call up later.
     for side, least in (("CLIENT", 0.4e9), ("SERVER", 0.0)):
-        span = span_of(told[way][1], side, case)
+        span = span_of(told[hooks, way][1], side, case)
         assert least < span.end - span.start < 10e9
 
 

@@ -13,7 +13,8 @@ from tests.bootstrap.endings.table import BOTH, LIVES, cells
 from tests.bootstrap.process import wait
 from tests.bootstrap.receiver import Receiver
 
-CELLS = [(stack, case) for stack in BOTH for case in cells(LIVES, stack)]
+HOOKS = ("internal", "public")
+CELLS = [(hooks, stack, case) for hooks in HOOKS for stack in BOTH for case in cells(LIVES, stack)]
 STATUS = {"Killed": -signal.SIGKILL, "Terminated": -signal.SIGTERM, "Exits": 0}
 
 
@@ -44,10 +45,18 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def told():
-    """({(stack, ending): what the client's application saw}, {stack: spans}). All pairs live at the same time."""
+    """What happened by each path: {hooks: ({(stack, ending): what the client's application saw}, {stack: spans})}."""
+    return {hooks: live(hooks) for hooks in HOOKS}
+
+
+def live(hooks):
+    """All pairs live at the same time."""
     with ExitStack() as stack:
         receivers = {name: stack.enter_context(Receiver()) for name in BOTH}
-        launchers = {name: partial(launch, stack, "lives.py", endpoint=receivers[name].endpoint) for name in BOTH}
+        launchers = {
+            name: partial(launch, stack, "lives.py", endpoint=receivers[name].endpoint, GRPCTRACING_HOOKS=hooks)
+            for name in BOTH
+        }
         pairs = [
             Pair(name, ending, launchers[name])
             for name in BOTH
@@ -67,12 +76,12 @@ def told():
             wanted = [(side, case) for case, row in rows.items() for side in ("CLIENT", "SERVER") if row.codes(side)]
             with suppress(AssertionError):  # the test of that cell says what is missing
                 receiver.wait_for(lambda spans, wanted=wanted: all(spans_of(spans, *one) for one in wanted))
-        yield seen, {name: list(receiver.spans) for name, receiver in receivers.items()}
+        return seen, {name: list(receiver.spans) for name, receiver in receivers.items()}
 
 
-@pytest.mark.parametrize(("stack", "case"), CELLS)
-def test_ending(told, stack, case):
-    seen, spans = told[0].get((stack, case.partition("_")[0])), told[1][stack]
+@pytest.mark.parametrize(("hooks", "stack", "case"), CELLS)
+def test_ending(told, hooks, stack, case):
+    seen, spans = told[hooks][0].get((stack, case.partition("_")[0])), told[hooks][1][stack]
     row = cells(LIVES, stack)[case]
     client, server = right(spans, "CLIENT", case, row), right(spans, "SERVER", case, row)
     if client and server:

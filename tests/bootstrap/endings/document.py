@@ -29,6 +29,7 @@ conventions define. `error.type` is there exactly then, and is the code. "A or B
 - A call that is refused because a request is too long is answered by grpc's core: the server's Python code sees a call that is cancelled, and so does its span.
 - Where a server ends a call while an asyncio client still writes, grpc.aio tells the application INTERNAL or the server's status by chance. The span says the
   server's status.
+- All of it is tested with hooks in grpc's internals and by grpc's public interface alone, see [compatibility](compatibility.md#on-the-public-path).
 - A process that is killed tells nothing of the calls that were going on. One that ends, or dies of SIGTERM without a handler of its own, does. A server whose
   main thread ends waits for its handlers, as Python does for the threads of an executor.
 """

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 APPS = Path(__file__).resolve().parent / "apps"
 
 
-def launch(stack: ExitStack, app: str, *args: str, endpoint: str) -> subprocess.Popen[str]:
+def launch(stack: ExitStack, app: str, *args: str, endpoint: str, **env: str) -> subprocess.Popen[str]:
     """Start the application *app*, which does not outlive the *stack*."""
-    process = start(APPS / app, *args, endpoint=endpoint)
+    process = start(APPS / app, *args, endpoint=endpoint, **env)
 
     def end() -> None:
         process.kill()
