@@ -1,8 +1,4 @@
-"""What each container is to carry: the environment minus every name that its user has set.
-
-Some names belong together, and a user who sets one has decided about the others: a sampler and its argument, an endpoint
-and the protocol and credentials for it (sending a Secret to somebody else's endpoint would be a leak).
-"""
+"""What each container is to carry: the environment minus every name that its user has set (`offers`)."""
 
 from __future__ import annotations
 
@@ -13,23 +9,12 @@ from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal, choose, service_name, wants_bootstrap
 from grpctracing.injection.environment import environment
 from grpctracing.injection.ledger import original, owned, prefix
+from grpctracing.injection.offers import Entry, offers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grpctracing.api import GrpcTracing
-
-Entry = dict[str, Any]
-
-# The user set the first: the others are not written.
-FOLLOWERS = {
-    names.SAMPLER: (names.SAMPLER_ARG,),
-    names.ENDPOINT: (names.PROTOCOL, names.HEADERS),
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": (names.PROTOCOL, names.HEADERS),
-}
-# Where the user sends another signal elsewhere, our credentials must go with traces only.
-OTHER_SIGNALS = frozenset({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"})
-
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
@@ -80,9 +65,9 @@ def plan(
         ours = owned(deployment, live[name], would_write[name])
         user = {entry["name"]: entry for entry in live[name].get("env") or () if entry["name"] not in ours}
         taken = user.keys() | ((inherited or {}).get(name) or frozenset())
-        env = subtract(full[name], taken, user)
+        env = [offer.entry for offer in offers(full[name], bootstrap=bootstrap) if offer.holds(taken, user)]
         if bootstrap:
-            env += bootstrap_env(live[name], taken, ours)
+            env.append(python_path(live[name], ours))
         plans.append(ContainerPlan(name, tuple(env), tuple(sorted(taken & would_write[name].keys()))))
     volume = {"name": names.VOLUME, "configMap": source(tracing)} if bootstrap else None
     return Plan(service, tuple(plans), volume, would_write)
@@ -93,36 +78,13 @@ def source(tracing: GrpcTracing) -> Entry:
     return {"name": names.config_map_name(tracing.metadata.name), "optional": True}
 
 
-def subtract(entries: Sequence[Entry], taken: frozenset[str] | set[str], user: Mapping[str, Entry]) -> list[Entry]:
-    """Return *entries* without the names in *taken* and those that follow from them."""
-    dropped = set(taken)
-    for leader, followers in FOLLOWERS.items():
-        if leader in taken:
-            dropped.update(followers)
-    if "service.name" in str(user.get(names.RESOURCE, {}).get("value", "")):
-        dropped.add(names.SERVICE)  # ours would win over the user's: the variable has precedence over the attribute
-    result = []
-    for entry in entries:
-        if entry["name"] == names.RESOURCE and names.RESOURCE in taken:
-            result.append(entry | {"name": names.OWN_RESOURCE})  # the payload merges both, the user's keys first
-        elif entry["name"] == names.HEADERS and names.HEADERS not in dropped and OTHER_SIGNALS & taken:
-            result += [] if names.TRACES_HEADERS in taken else [entry | {"name": names.TRACES_HEADERS}]
-        elif entry["name"] not in dropped:
-            result.append(entry)
-    return result
-
-
-def bootstrap_env(container: Mapping[str, Any], taken: frozenset[str] | set[str], ours: frozenset[str]) -> list[Entry]:
-    """Return what only containers with the bootstrap carry."""
-    pinned = {name for name in names.LIVE if name in taken}
-    if names.SAMPLER in pinned:
-        pinned.add(names.SAMPLER_ARG)
-    entries = [{"name": names.PINNED, "value": ",".join(sorted(pinned))}] if pinned else []
+def python_path(container: Mapping[str, Any], ours: frozenset[str]) -> Entry:
+    """Return PYTHONPATH with our directory in front of the user's."""
     live = next((entry for entry in container.get("env") or () if entry["name"] == names.PYTHONPATH), None)
     if live is not None and names.PYTHONPATH in ours:
         value = original(live)
         live = None if value is None else {"name": names.PYTHONPATH, "value": value}
-    return [*entries, {"name": names.PYTHONPATH, "value": prefix(live)}]
+    return {"name": names.PYTHONPATH, "value": prefix(live)}
 
 
 def refuse_duplicates(container: Mapping[str, Any]) -> None:
