@@ -46,6 +46,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "serviceAccount": {"create": True, "name": "operator", "annotations": {"a": "b"}},
         "metrics": {"service": {"enabled": True, "annotations": {"prometheus.io/scrape": "true"}}},
         "crds": {"install": True, "keep": False},
+        "admissionStrategy": True,
     },
     "everything off": {
         "replicas": 0,
@@ -209,6 +210,16 @@ def test_service_and_budget_select_the_operator_and_not_the_hook():
     ):
         assert selector.items() <= labels.items()
         assert not selector.items() <= hook.items()
+
+
+@pytest.mark.parametrize(
+    ("values", "granted"),
+    [({}, False), ({"admissionStrategy": True}, True), ({"admissionStrategy": True, "watchNamespaces": ["a"]}, False)],
+    ids=["by default", "asked for", "asked for in some namespaces"],
+)
+def test_the_right_to_change_anything_is_granted_only_where_it_is_asked_for(values, granted):
+    text = yaml.safe_dump([obj for obj in render(values) if obj["kind"] in {"Role", "ClusterRole"}])
+    assert ("mutatingadmissionpolicies" in text) is granted
 
 
 def test_longest_release_name_gives_valid_names(server):

@@ -133,7 +133,6 @@ INVALID = [
     ("preflight is not served yet", {"preflight": "Auto"}, "spec.preflight", "not served in this release"),
     ("preflight as a bare YAML boolean", {"preflight": False}, "spec.preflight", '"Auto", "Never"'),
     ("unknown rollout mode", {"rollout": {"mode": "Dry"}}, "spec.rollout.mode", "supported values"),
-    ("Admission is not served yet", {"rollout": {"strategy": "Admission"}}, "spec.rollout.strategy", "not served in this release"),
     ("nothing at once", {"rollout": {"maxConcurrent": 0}}, "spec.rollout.maxConcurrent", "greater than or equal to 1"),
     ("health in an instant", {"rollout": {"healthTimeout": "1s"}}, "spec.rollout.healthTimeout", 'from "10s" to "1h"'),
     ("health without unit", {"rollout": {"healthTimeout": "300"}}, "spec.rollout.healthTimeout", "should match"),

@@ -14,8 +14,9 @@ import yaml
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import errors
 from grpctracing.kube.lease import Elector
-from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Key, Resource
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, POLICIES, Key, Resource
 from tests.api import running
+from tests.api.asking import reason
 from tests.api.running import eventually
 from tests.cluster.kubeconfig import by_token
 
@@ -31,23 +32,23 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
-def rules():
+def rules(part="rules"):
     """The rules of the chart, as its Role and its ClusterRole include them."""
     text = (CHART / "templates" / "_helpers.tpl").read_text("utf-8")
-    block = re.search(r'define "grpctracing.rules" -\}\}\n(.*?)\{\{- end', text, re.DOTALL)
+    block = re.search(r'define "grpctracing.' + part + r'" -\}\}\n(.*?)\{\{- end', text, re.DOTALL)
     assert block is not None
     return yaml.safe_load(block[1])
 
 
 @contextlib.asynccontextmanager
-async def account(control_plane, place, directory, role, binding):
+async def account(control_plane, place, directory, role, binding, *, more=()):
     """The operator's own account with the chart's rules, in one namespace or (ClusterRole) in all."""
     client = place.client
     cluster_wide = role is CLUSTER_ROLES
     scope = None if cluster_wide else place.namespace
     name = f"operator-{place.namespace}"
     await client.create(ACCOUNTS, place.namespace, {"metadata": {"name": "operator"}})
-    await client._json("POST", role.path(scope), body={"metadata": {"name": name}, "rules": rules()})
+    await client._json("POST", role.path(scope), body={"metadata": {"name": name}, "rules": [*rules(), *more]})
     bound = {
         "metadata": {"name": name},
         "roleRef": {"apiGroup": RBAC, "kind": role.kind, "name": name},
@@ -77,6 +78,39 @@ async def restricted(control_plane, place, tmp_path):
 async def everywhere(control_plane, place, tmp_path):
     async with account(control_plane, place, tmp_path, CLUSTER_ROLES, CLUSTER_BINDINGS) as operator:
         yield operator
+
+
+@pytest.fixture
+async def admitting(control_plane, place, tmp_path):
+    more = rules("admissionRules")
+    async with account(control_plane, place, tmp_path, CLUSTER_ROLES, CLUSTER_BINDINGS, more=more) as operator:
+        yield operator
+
+
+async def test_policies_with_the_right_to_write_them(place, rollouts, admitting):
+    await place.workload()
+    await place.tracing(rollout={"strategy": "Admission"})
+    async with running.running(admitting):
+        await eventually(lambda: ready(place))
+        assert await policies_of(place)
+        await place.delete("GrpcTracing", "default")
+        await eventually(lambda: gone(place))
+        assert not await policies_of(place)
+
+
+async def test_policies_without_the_right_to_write_them(place, rollouts, everywhere):
+    await place.workload()
+    await place.tracing(rollout={"strategy": "Admission"})
+    async with running.running(everywhere):
+        found = await eventually(lambda: reason(place, "Ready", "NotPermitted"))
+        assert "admissionStrategy" in found["message"]
+        await place.delete("GrpcTracing", "default")
+        await eventually(lambda: gone(place))
+
+
+async def policies_of(place):
+    selector = f"grpctracing.dev/namespace={place.namespace}"
+    return [obj for resource in POLICIES for obj in await place.client.list(resource, selector=selector)]
 
 
 async def test_the_whole_way_there_and_back_with_the_cluster_role(place, rollouts, everywhere):

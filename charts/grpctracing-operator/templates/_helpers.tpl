@@ -138,3 +138,10 @@ volumeMounts:
   resources: [events]
   verbs: [create]
 {{- end -}}
+
+{{/* What `spec.rollout.strategy: Admission` needs besides. */}}
+{{- define "grpctracing.admissionRules" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingadmissionpolicies, mutatingadmissionpolicybindings]
+  verbs: [get, list, create, patch, delete]
+{{- end -}}

@@ -27,19 +27,13 @@ class Bootstrap(Model):
 class Rollout(Model):
     """How changes reach the Deployments."""
 
-    model_config = rules(
-        rule(
-            "self.strategy != 'Admission'",
-            "spec.rollout.strategy: Admission is not served in this release; use Patch",
-            at=".strategy",
-        ),
-    )
-
     mode: Literal["Apply", "Plan"] = Field(
         default="Apply", description="Apply: patch the Deployments. Plan: report what would be patched, change nothing."
     )
     strategy: Literal["Patch", "Admission"] = Field(
-        default="Patch", description="Patch: each Deployment is patched once. Admission is not served in this release."
+        default="Patch",
+        description="Patch: each Deployment is patched once. Admission: the API server adds the same to new pods of any "
+        "kind by a MutatingAdmissionPolicy (Kubernetes 1.36), and no workload is written; see docs/admission.md.",
     )
     max_concurrent: Annotated[int, Schema(minimum=1, maximum=100)] = Field(
         default=5, description="Deployments that may roll out at once because of us."

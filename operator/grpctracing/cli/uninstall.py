@@ -22,7 +22,7 @@ from grpctracing.injection import Seen, decide
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, key_of
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, POLICIES, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +124,7 @@ class Uninstall:
         await self.client.patch(DEPLOYMENTS, *deployment, {"spec": {"replicas": replicas}}, kind=MERGE)
 
     async def _pass(self) -> None:
+        await self._remove_policies()
         tracings: list[JSON] = await self._list(GRPC_TRACINGS)
         by_namespace: dict[str, list[GrpcTracing]] = {}
         for obj in tracings:
@@ -158,6 +159,19 @@ class Uninstall:
             return
         if outcome.written:
             self._did("reverted", name)
+
+    async def _remove_policies(self) -> None:
+        """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""
+        try:
+            found = (
+                [] if self.namespaces else [(r, await self.client.list(r, selector=OWNED_SELECTOR)) for r in POLICIES]
+            )
+        except (errors.NotFound, errors.Forbidden):
+            return  # not served, or never permitted: then there is none of ours
+        for resource, objects in found:
+            for obj in objects:
+                await self.client.delete(resource, obj)
+                self._did("deleted", f"{resource.kind} {obj['metadata']['name']}")
 
     async def _delete(self, resource: Resource) -> None:
         for obj in await self._list(resource, OWNED_SELECTOR):

@@ -21,11 +21,13 @@ class Facts:
     """What the tracing controller found out about one GrpcTracing.
 
     *collector* and *trouble* are (reason, message); *collector_ready* is None where it is not ours to know (External).
+    *policy* tells whether the policy of the admission strategy is in force.
     """
 
     collector_ready: bool | None = False
     collector: tuple[str, str] = ("Creating", "The Collector is being created.")
     trouble: tuple[str, str] | None = None
+    policy: bool = False
 
     @property
     def undecided(self) -> bool:

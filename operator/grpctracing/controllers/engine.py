@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from grpctracing import telemetry
 from grpctracing.controllers import lifecycle
+from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
 from grpctracing.controllers.ownership import is_own, owner_of
@@ -65,10 +66,12 @@ class Engine:
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
         self.workloads = WorkloadController(client, self.world, self.board, self.proof, Transitions(self.recorder))
+        self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces)
         self.tracings = TracingController(
             self.world,
             self.board,
             OwnedObjects(client, self.world, payload, settings.collector_image),
+            self.admission,
             look=self.workload_queue.add,
         )
         self.status = StatusController(client, self.world, self.board, self.recorder)
@@ -200,6 +203,7 @@ class Engine:
         log.info("synced", extra={"deployments": len(self.world.deployments), "tracings": len(self.world.tracings)})
         if self.elector is not None:
             await self.elector.acquire()
+        await self.admission.sweep()
 
 
 def substance(obj: JSON | None) -> tuple[object, ...] | None:

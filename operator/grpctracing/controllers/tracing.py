@@ -7,24 +7,29 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from grpctracing.controllers.admission import NAMESPACED, NOT_PERMITTED, NOT_SERVED
 from grpctracing.controllers.board import UNREADABLE, Facts
 from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import Action, Seen, decide
 from grpctracing.kube import errors
+from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from grpctracing.api import GrpcTracing
+    from grpctracing.controllers.admission import Admission
     from grpctracing.controllers.board import Board
     from grpctracing.controllers.collector import OwnedObjects
     from grpctracing.controllers.world import World
-    from grpctracing.kube.resources import Key
 
 log = logging.getLogger(__name__)
 
 LEAVING_SECONDS: Final = 1.0
 TAKEN_SECONDS: Final = 10.0
 """How often a taken name is looked at again: no watch shows what is not ours."""
+MISSING_SECONDS: Final = 60.0
+"""How often a missing right or API is looked for again."""
 NAMED: Final = 5
 """How many workloads a message names."""
 
@@ -36,6 +41,7 @@ class TracingController:
     world: World
     board: Board
     owned: OwnedObjects
+    admission: Admission
     look: Callable[[Key], None]
     _leaving: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -52,19 +58,35 @@ class TracingController:
         if tracing is None:
             # Deleted without our finalizer (by hand, or before we had put it there): the same way back.
             self.board.drop(key)
+            await self.admission.remove(key)
             return None if await self.owned.remove(key) else LEAVING_SECONDS
         try:
             facts = await self.owned.ensure(tracing)
+            facts = await self._admit(tracing, facts)
         except errors.ApiError as error:
             if not isinstance(error, errors.Unavailable | errors.Conflict):
                 self.board.found(key, Facts(False, ("Refused", ""), ("Refused", str(error)[:1000])))  # noqa: FBT003 - the condition's status
             raise
-        try:
-            self.world.tracings_in(key.namespace)
-        except Unreadable as error:  # another one: no workload of the namespace is decided about meanwhile
-            facts = replace(facts, trouble=facts.trouble or unreadable(error))
+        before = self.board.facts.get(key)
         self.board.found(key, facts)
-        return TAKEN_SECONDS if "NameTaken" in {facts.collector[0], *(facts.trouble or ())} else None
+        if facts.policy and not (before and before.policy):
+            for workload in self.world.workloads_in(key.namespace):  # they have waited for it
+                self.look(workload)
+        if settling := self.admission.settling(key):
+            return settling
+        troubles = {facts.collector[0], *(facts.trouble or ())}
+        if troubles & {NAMESPACED[0], NOT_SERVED[0], NOT_PERMITTED[0]}:
+            return MISSING_SECONDS
+        return TAKEN_SECONDS if "NameTaken" in troubles else None
+
+    async def _admit(self, tracing: GrpcTracing, facts: Facts) -> Facts:
+        try:
+            tracings = self.world.tracings_in(tracing.metadata.namespace)
+        except Unreadable as error:  # another one: nothing of the namespace is decided about meanwhile
+            key = Key(tracing.metadata.namespace, tracing.metadata.name)
+            return replace(facts, policy=self.admission.in_force(key), trouble=facts.trouble or unreadable(error))
+        living = [other for other in tracings if other.metadata.deletion_timestamp is None]
+        return await self.admission.ensure(tracing, living, facts)
 
     async def left(self, key: Key, uid: str) -> None:
         """Wait until a GrpcTracing that is being deleted has left nothing behind."""
@@ -75,6 +97,7 @@ class TracingController:
 
     async def _leave(self, key: Key, uid: str) -> float | None:
         """Have every workload brought back, then remove what is owned, then let the object go."""
+        await self.admission.remove(key)  # first: what is reverted now must not come back by the other way
         try:
             waiting = self._still_injected(key.namespace)
         except Unreadable as error:

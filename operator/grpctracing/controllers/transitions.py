@@ -22,11 +22,13 @@ TROUBLE: Final = frozenset(
         Reason.DUPLICATE_VARIABLE,
         Reason.INVALID_ANNOTATION,
         Reason.MOUNT_PATH_TAKEN,
+        Reason.NOT_ON_TEMPLATE,
         Reason.ONLY_SIDECARS,
         Reason.PYTHONPATH_FROM_SOURCE,
         Reason.UNHEALTHY,
         Reason.UNKNOWN_CONTAINER,
         Reason.UNKNOWN_TRACING,
+        Reason.VARIABLES_UNSEEN,
         Reason.VOLUME_NAME_TAKEN,
     }
 )

@@ -12,7 +12,7 @@ from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide
-from grpctracing.injection.select import select
+from grpctracing.injection.admitted import governing
 from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 
@@ -95,7 +95,8 @@ class WorkloadController:
 
     def _decide(self, key: Key, deployment: JSON, inherited: Names) -> Verdict:
         tracings = self.world.tracings_in(key.namespace)
-        tracing = select(deployment, [t for t in tracings if t.metadata.deletion_timestamp is None]).tracing
+        tracing = governing(deployment, [t for t in tracings if t.metadata.deletion_timestamp is None])
+        facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
         now = self.clock()
         seen = Seen(
             deployment=deployment,
@@ -104,6 +105,7 @@ class WorkloadController:
             spans_seen=self._spans_seen(key, deployment, tracing),
             failed_since=self.history.failed_since(key, deployment, now),
             inherited=inherited,
+            policy_in_force=facts is not None and facts.policy,
         )
         verdict = decide(seen)
         if verdict.action is Action.INJECT and verdict.patch is not None:

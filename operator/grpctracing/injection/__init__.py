@@ -2,13 +2,14 @@
 
 Read in this order: `select` (which object), `containers` (which containers), `environment` (what they would get), `ledger`
 (what is ours already), `plan` (the environment minus what the user set), `patch` (the difference), `decide` (whether, and
-what to say). Everything here is a pure function.
+what to say); `policy` writes the same down for the API server, and `admitted` says what that means for a Deployment. Everything here is a pure function.
 """
 
 from grpctracing.injection.bootstrap import bootstrap_config_map, settings_json
 from grpctracing.injection.decide import Seen, decide
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
+from grpctracing.injection.policy import policies
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "build",
     "decide",
     "plan",
+    "policies",
     "settings_json",
 ]

@@ -22,8 +22,11 @@ class Refusal(Exception):  # noqa: N818 - an answer for the user, not a fault of
         self.message = message
 
 
-def choose(deployment: Mapping[str, Any]) -> tuple[str, ...]:
+def choose(deployment: Mapping[str, Any], *, blind: bool = False) -> tuple[str, ...]:
     """Return the names of the containers to instrument, in the Deployment's order.
+
+    *blind*: what a container takes from ConfigMaps and Secrets by `envFrom` can't be seen, and one of our names could
+    hide a name of the user's there; so such a container has to be asked for by name.
 
     Raises Refusal when the annotation names a container that does not exist (a verdict, never a guess), or when only
     known sidecars are there.
@@ -38,7 +41,7 @@ def choose(deployment: Mapping[str, Any]) -> tuple[str, ...]:
                 f"All containers ({', '.join(present)}) are known sidecars. To instrument one, name it in the "
                 f"annotation {names.CONTAINERS}.",
             )
-        return chosen
+        return seen_through(deployment, chosen) if blind else chosen
     asked = {name.strip() for name in wish.split(",") if name.strip()}
     unknown = sorted(asked - set(present))
     if unknown or not asked:
@@ -48,6 +51,19 @@ def choose(deployment: Mapping[str, Any]) -> tuple[str, ...]:
             f"this Deployment has {', '.join(present)}.",
         )
     return tuple(name for name in present if name in asked)
+
+
+def seen_through(deployment: Mapping[str, Any], chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *chosen* that take no variables by `envFrom`; raises Refusal where all do."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    unseen = {container["name"] for container in containers if container.get("envFrom")}
+    if left := tuple(name for name in chosen if name not in unseen):
+        return left
+    raise Refusal(
+        "VariablesUnseen",
+        f"{', '.join(chosen)}: takes variables from ConfigMaps or Secrets (envFrom), which a policy can't see. If no OTEL_ "
+        f"variable is among them, name it in the annotation {names.CONTAINERS} of the pod template.",
+    )
 
 
 def wants_bootstrap(deployment: Mapping[str, Any], tracing: GrpcTracing) -> bool:

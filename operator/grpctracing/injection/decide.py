@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpctracing.api import GrpcTracing, seconds
 from grpctracing.injection import names
+from grpctracing.injection.admitted import through_policy
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
@@ -34,7 +35,7 @@ class Seen:
     else took our injection out in the last ten minutes, *progressing* the other workloads of the same GrpcTracing that
     roll out because of us. *spans_seen* is None where no proof can be had (External). *failed_since* is how long (s) the
     rollout after our patch has not been complete. *reverting*: the operator is being uninstalled. *inherited*: what each
-    container takes from ConfigMaps by `envFrom`.
+    container takes from ConfigMaps by `envFrom`. *policy_in_force*: under strategy Admission, whether the policy is.
     """
 
     deployment: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Seen:
     failed_since: float = 0.0
     reverting: bool = False
     inherited: Mapping[str, frozenset[str]] | None = None
+    policy_in_force: bool = True
 
 
 def decide(seen: Seen) -> Verdict:
@@ -53,6 +55,10 @@ def decide(seen: Seen) -> Verdict:
     selection = select(seen.deployment, living)
     if selection.match is Match.OWN or seen.deployment["metadata"].get("deletionTimestamp"):
         return Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED)
+    if not seen.reverting:
+        verdict = through_policy(seen, living, selection, lambda: go_back(seen, selection))
+        if verdict is not None:
+            return verdict
     if seen.reverting or selection.match is not Match.SELECTED or selection.tracing is None:
         return go_back(seen, selection)
     tracing = selection.tracing

@@ -13,6 +13,7 @@ BOOTSTRAP: Final = "grpctracing.dev/bootstrap"
 
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 TRACING_LABEL: Final = "grpctracing.dev/tracing"
+NAMESPACE_LABEL: Final = "grpctracing.dev/namespace"
 NAME_LABEL: Final = "app.kubernetes.io/name"
 OPERATOR_NAME: Final = "grpctracing-operator"
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from grpctracing.injection import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence, Set
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 Entry = dict[str, Any]
 
@@ -32,8 +33,10 @@ SERVICE_ATTRIBUTE = "service.name"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One env entry. Not for a container whose user sets a name of *unless*; where *given* is not empty, only for one
-    whose user sets a name of it. *nameless*: not where the user's resource attributes name the service.
+    """One env entry, and which containers get it.
+
+    None whose user sets a name of *unless*; where *given* is not empty, only those whose user sets a name of it;
+    *nameless*: none whose user's resource attributes name the service.
     """
 
     entry: Entry
@@ -41,14 +44,14 @@ class Offer:
     given: frozenset[str] = frozenset()
     nameless: bool = False
 
-    def holds(self, taken: Set[str], user: Mapping[str, Entry]) -> bool:
+    def holds(self, taken: AbstractSet[str], user: Mapping[str, Entry]) -> bool:
         """Tell whether a container gets it: *taken* are all names of the user's, *user* the entries that are seen."""
         if self.nameless and SERVICE_ATTRIBUTE in str(user.get(names.RESOURCE, {}).get("value", "")):
             return False  # ours would win over the user's: the variable has precedence over the attribute
         return not self.unless & taken and (not self.given or bool(self.given & taken))
 
 
-def offers(entries: Sequence[Entry], *, bootstrap: bool) -> Iterator[Offer]:
+def offers(entries: Sequence[Entry]) -> Iterator[Offer]:
     """Yield what becomes of *entries* (of `environment`) in writing order; PYTHONPATH is not among them."""
     for entry in entries:
         name = entry["name"]
@@ -62,9 +65,14 @@ def offers(entries: Sequence[Entry], *, bootstrap: bool) -> Iterator[Offer]:
             yield Offer(entry | {"name": names.TRACES_HEADERS}, own | {names.TRACES_HEADERS}, given=OTHER_SIGNALS)
         else:
             yield Offer(entry, own, nameless=name == names.SERVICE)
-    if bootstrap:
-        # What the user has set is not changed by settings.json either.
-        both = f"{names.SAMPLER},{names.SAMPLER_ARG}"
-        yield Offer({"name": names.PINNED, "value": both}, given=frozenset({names.SAMPLER}))
-        argument = {"name": names.PINNED, "value": names.SAMPLER_ARG}
-        yield Offer(argument, frozenset({names.SAMPLER}), given=frozenset({names.SAMPLER_ARG}))
+
+
+# What the user has set is not changed by settings.json either. Only for containers with the bootstrap.
+PINS = (
+    Offer({"name": names.PINNED, "value": f"{names.SAMPLER},{names.SAMPLER_ARG}"}, given=frozenset({names.SAMPLER})),
+    Offer(
+        {"name": names.PINNED, "value": names.SAMPLER_ARG},
+        frozenset({names.SAMPLER}),
+        given=frozenset({names.SAMPLER_ARG}),
+    ),
+)

@@ -1,4 +1,4 @@
-"""What each container is to carry: the environment minus every name that its user has set (`offers`)."""
+"""What each container is to carry: the environment minus every name that its user has set, and what goes with it (`offers`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal, choose, service_name, wants_bootstrap
 from grpctracing.injection.environment import environment
 from grpctracing.injection.ledger import original, owned, prefix
-from grpctracing.injection.offers import Entry, offers
+from grpctracing.injection.offers import PINS, Entry, offers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grpctracing.api import GrpcTracing
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
@@ -36,14 +37,20 @@ class Plan:
 
 
 def plan(
-    deployment: Mapping[str, Any], tracing: GrpcTracing, inherited: Mapping[str, frozenset[str]] | None = None
+    deployment: Mapping[str, Any],
+    tracing: GrpcTracing,
+    inherited: Mapping[str, frozenset[str]] | None = None,
+    *,
+    by_policy: bool = False,
 ) -> Plan:
     """Return what *deployment* is to carry for *tracing*.
 
-    *inherited* gives, per container, names that the user sets by way of `envFrom`: they count as the user's. Raises
+    *inherited* gives, per container, names that the user sets by way of `envFrom`: they count as the user's; *by_policy*
+    says it of pods, which a policy changes: then nobody has looked (`choose`), and a variable that is there twice does no
+    harm, for it stays where it is. Raises
     Refusal when it can't be done without touching what is the user's.
     """
-    chosen = choose(deployment)
+    chosen = choose(deployment, blind=by_policy)
     bootstrap = wants_bootstrap(deployment, tracing)
     service = service_name(deployment)
     pod = deployment["spec"]["template"]["spec"]
@@ -57,7 +64,8 @@ def plan(
     }
     would_write = {name: {entry["name"]: entry for entry in entries} for name, entries in full.items()}
     for name in chosen:
-        refuse_duplicates(live[name])
+        if not by_policy:
+            refuse_duplicates(live[name])
         if bootstrap:
             refuse_if_taken(live[name], pod.get("volumes") or (), (inherited or {}).get(name) or frozenset())
     plans = []
@@ -65,9 +73,9 @@ def plan(
         ours = owned(deployment, live[name], would_write[name])
         user = {entry["name"]: entry for entry in live[name].get("env") or () if entry["name"] not in ours}
         taken = user.keys() | ((inherited or {}).get(name) or frozenset())
-        env = [offer.entry for offer in offers(full[name], bootstrap=bootstrap) if offer.holds(taken, user)]
+        env = subtract(full[name], taken, user)
         if bootstrap:
-            env.append(python_path(live[name], ours))
+            env += bootstrap_env(live[name], taken, ours)
         plans.append(ContainerPlan(name, tuple(env), tuple(sorted(taken & would_write[name].keys()))))
     volume = {"name": names.VOLUME, "configMap": source(tracing)} if bootstrap else None
     return Plan(service, tuple(plans), volume, would_write)
@@ -78,13 +86,19 @@ def source(tracing: GrpcTracing) -> Entry:
     return {"name": names.config_map_name(tracing.metadata.name), "optional": True}
 
 
-def python_path(container: Mapping[str, Any], ours: frozenset[str]) -> Entry:
-    """Return PYTHONPATH with our directory in front of the user's."""
+def subtract(entries: Sequence[Entry], taken: frozenset[str] | set[str], user: Mapping[str, Entry]) -> list[Entry]:
+    """Return *entries* without the names in *taken* and those that follow from them."""
+    return [offer.entry for offer in offers(entries) if offer.holds(taken, user)]
+
+
+def bootstrap_env(container: Mapping[str, Any], taken: frozenset[str] | set[str], ours: frozenset[str]) -> list[Entry]:
+    """Return what only containers with the bootstrap carry."""
+    entries = [pin.entry for pin in PINS if pin.holds(taken, {})]
     live = next((entry for entry in container.get("env") or () if entry["name"] == names.PYTHONPATH), None)
     if live is not None and names.PYTHONPATH in ours:
         value = original(live)
         live = None if value is None else {"name": names.PYTHONPATH, "value": value}
-    return {"name": names.PYTHONPATH, "value": prefix(live)}
+    return [*entries, {"name": names.PYTHONPATH, "value": prefix(live)}]
 
 
 def refuse_duplicates(container: Mapping[str, Any]) -> None:

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     ONLY_SIDECARS = "OnlySidecars"
     UNKNOWN_CONTAINER = "UnknownContainer"
     INVALID_ANNOTATION = "InvalidAnnotation"
+    VARIABLES_UNSEEN = "VariablesUnseen"
+    NOT_ON_TEMPLATE = "NotOnTemplate"
     DUPLICATE_VARIABLE = "DuplicateVariable"
     PYTHONPATH_FROM_SOURCE = "PythonPathFromSource"
     MOUNT_PATH_TAKEN = "MountPathTaken"
@@ -52,6 +54,7 @@ class Reason(StrEnum):
     UNHEALTHY = "Unhealthy"
     SCALED_TO_ZERO = "ScaledToZero"
     NO_SPANS_YET = "NoSpansYet"
+    THROUGH_ADMISSION = "ThroughAdmission"
     UNVERIFIED = "Unverified"
     SPANS_SEEN = "SpansSeen"
 

@@ -48,7 +48,7 @@ async def ensure(client: Client, desired: JSON, live: JSON | None) -> JSON | Non
     body = stamped(desired)
     if live is None:
         # The cache holds only what carries our label: somebody else's object is seen only by asking for it.
-        live = await find(client, resource, metadata["namespace"], metadata["name"])
+        live = await find(client, resource, metadata.get("namespace", ""), metadata["name"])
     if live is None:
         try:
             # Without force: should anybody create it in this very moment, theirs stays as it is.
@@ -77,11 +77,17 @@ async def find(client: Client, resource: Resource, namespace: str, name: str) ->
 
 
 def is_owned(live: JSON, desired: JSON) -> bool:
-    """Tell whether *live* is ours: our label, and the same controller (by uid) as *desired*."""
+    """Tell whether *live* is ours: our label, and the same controller (by uid) as *desired*.
+
+    Outside of namespaces nothing can have such a controller: there the labels of *desired* say whose it is.
+    """
     metadata = live["metadata"]
-    owner = desired["metadata"]["ownerReferences"][0]["uid"]
-    labelled = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER
-    return labelled and any(reference["uid"] == owner for reference in metadata.get("ownerReferences") or ())
+    labels = metadata.get("labels") or {}
+    owners = desired["metadata"].get("ownerReferences")
+    if not owners:
+        return all(labels.get(key) == value for key, value in desired["metadata"]["labels"].items())
+    labelled = labels.get(MANAGED_BY) == MANAGER
+    return labelled and any(item["uid"] == owners[0]["uid"] for item in metadata.get("ownerReferences") or ())
 
 
 def stamped(desired: JSON) -> JSON:

@@ -96,7 +96,7 @@ class Client:
         """Server-side apply an object that we own; without *force* another owner's field raises Conflict."""
         metadata = body["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
-        path = resource.path(metadata["namespace"], metadata["name"])
+        path = resource.path(metadata.get("namespace"), metadata["name"])
         return await self._json("PATCH", path, query=query, body=body, content_type=APPLY)
 
     async def delete(self, resource: Resource, obj: JSON) -> None:
@@ -104,7 +104,7 @@ class Client:
         metadata = obj["metadata"]
         body = {"propagationPolicy": "Background", "preconditions": {"uid": metadata["uid"]}}
         try:
-            await self._json("DELETE", resource.path(metadata["namespace"], metadata["name"]), body=body)
+            await self._json("DELETE", resource.path(metadata.get("namespace"), metadata["name"]), body=body)
         except errors.NotFound:
             return
 

@@ -35,7 +35,7 @@ class Resource:
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """Return the URL path of an object, of a namespace's collection, or of all (no namespace)."""
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
-        if namespace is not None:
+        if namespace:
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part is not None]
@@ -53,9 +53,14 @@ GRPC_TRACINGS: Final = Resource("grpctracing.dev", "v1alpha1", "grpctracings", "
 
 OWNED: Final = (CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, DISRUPTION_BUDGETS)
 """What we own besides the Collector's Deployment."""
-BY_KIND: Final = {resource.kind: resource for resource in (DEPLOYMENTS, GRPC_TRACINGS, *OWNED)}
+POLICIES: Final = (
+    Resource("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding"),
+    Resource("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy"),
+)
+"""What the admission strategy writes: cluster-scoped, the binding first, for that is the order in which they go."""
+BY_KIND: Final = {resource.kind: resource for resource in (DEPLOYMENTS, GRPC_TRACINGS, *OWNED, *POLICIES)}
 
 
 def key_of(obj: JSON) -> Key:
-    """Return the key of a namespaced object."""
-    return Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
+    """Return the key of an object; its namespace is empty where the kind has none."""
+    return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])

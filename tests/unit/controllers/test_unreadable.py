@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board, Facts
 from grpctracing.controllers.conditions import status
 from grpctracing.controllers.tracing import TracingController
@@ -37,7 +38,8 @@ def world():
 
 @pytest.fixture
 def controller(world):
-    return TracingController(world, Board(lambda _: None), Nothing(), look=lambda _: None)
+    admission = Admission(None, world, cluster_wide=True)
+    return TracingController(world, Board(lambda _: None), Nothing(), admission, look=lambda _: None)
 
 
 async def test_it_can_be_deleted(world, controller):

@@ -1,0 +1,181 @@
+"""What to say of a Deployment whose pods come through a policy (`rollout.strategy: Admission`); there is nothing to patch.
+
+The policy sees pods, so all that counts of a Deployment here is its template: labels and annotations of the Deployment
+itself reach nobody. The only write is one that takes out what the other strategy has put in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from grpctracing.api import seconds
+from grpctracing.injection import names
+from grpctracing.injection.containers import Refusal
+from grpctracing.injection.plan import plan
+from grpctracing.injection.rollout import Rollout, progress, rollout
+from grpctracing.injection.select import Match, select
+from grpctracing.injection.verdict import Action, Reason, State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from grpctracing.api import GrpcTracing
+    from grpctracing.injection.decide import Seen
+    from grpctracing.injection.select import Selection
+
+SLOT_SECONDS = 2.0
+ADMISSION = "Admission"
+
+
+def through_policy(
+    seen: Seen, living: Sequence[GrpcTracing], selection: Selection, go_back: Callable[[], Verdict]
+) -> Verdict | None:
+    """Return the verdict on a Deployment whose pods a policy takes, or None where its own patch is what counts.
+
+    *selection* goes by the Deployment's own labels and annotations; *go_back* says what takes our patch out.
+    """
+    pods = by_policy(seen.deployment, living, selection)
+    if pods is None or pods.tracing is None:
+        return misplaced(selection)
+    tracing = pods.tracing
+    revert = go_back()
+    if revert.action is Action.REVERT:
+        return taking_out(seen, tracing, revert)
+    if selection.match is Match.OPTED_OUT:
+        message = moving(f'{names.INJECT}: "false"')
+        return said(Action.NOTHING, State.DEGRADED, Reason.NOT_ON_TEMPLATE, message, tracing=tracing.metadata.name)
+    try:
+        wanted = plan(as_pod(seen.deployment), tracing, by_policy=True)
+    except Refusal as refusal:
+        reason = Reason(refusal.reason)
+        return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
+    chosen = tuple(item.name for item in wanted.containers)
+    state, reason, message, requeue = (
+        standing(seen, tracing, chosen) if seen.policy_in_force else waiting(tracing, chosen)
+    )
+    return Verdict(
+        Action.NOTHING,
+        state,
+        reason,
+        message,
+        tracing=tracing.metadata.name,
+        service=wanted.service,
+        containers=chosen,
+        requeue=requeue,
+        others=pods.others,
+    )
+
+
+def governing(deployment: Mapping[str, Any], living: Sequence[GrpcTracing]) -> GrpcTracing | None:
+    """Return the object that the verdict on *deployment* goes by: the one whose policy takes its pods, or that selects it."""
+    selection = select(deployment, living)
+    pods = by_policy(deployment, living, selection)
+    return (pods or selection).tracing
+
+
+def by_policy(deployment: Mapping[str, Any], living: Sequence[GrpcTracing], selection: Selection) -> Selection | None:
+    """Return to what the pods of *deployment* belong, where that is a policy and *selection* is no other object's patch."""
+    if not any(tracing.spec.rollout.strategy == ADMISSION for tracing in living) or patches(selection):
+        return None
+    found = select(as_pod(deployment), living)
+    return found if found.match is Match.SELECTED and not patches(found) else None
+
+
+def patches(selection: Selection) -> bool:
+    """Tell whether a Deployment that is so selected is patched."""
+    tracing = selection.tracing if selection.match is Match.SELECTED else None
+    return tracing is not None and tracing.spec.rollout.strategy != ADMISSION
+
+
+def as_pod(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Deployment with nothing about it but what its pods show."""
+    template = deployment["spec"]["template"].get("metadata") or {}
+    shown = {key: template.get(key) or {} for key in ("labels", "annotations")}
+    kept = {key: deployment["metadata"][key] for key in ("name", "namespace")}
+    return {**deployment, "metadata": {**kept, **shown}}
+
+
+def moving(what: str) -> str:
+    """Return the way out where a wish stands in the wrong place."""
+    return f"{what}: written on the Deployment, where a policy can't see it. Write it under spec.template.metadata."
+
+
+def misplaced(selection: Selection) -> Verdict | None:
+    """Return what to say where the Deployment asks for a policy and its pods do not; None where it does not ask."""
+    tracing = selection.tracing if selection.match is Match.SELECTED else None
+    if tracing is None or patches(selection):
+        return None
+    message = moving(f"{names.INJECT} or the labels that select it")
+    return said(Action.NOTHING, State.SKIPPED, Reason.NOT_ON_TEMPLATE, message, tracing=tracing.metadata.name)
+
+
+def taking_out(seen: Seen, tracing: GrpcTracing, revert: Verdict) -> Verdict:
+    """Return when our patch is taken out of a Deployment whose next pods come through the policy."""
+    rollout_ = tracing.spec.rollout
+    name = tracing.metadata.name
+    if rollout_.mode == "Plan":
+        message = "Would take the patch out and let pods come through the policy; spec.rollout.mode is Plan."
+        return said(Action.NOTHING, State.PENDING, Reason.PLANNED, message, tracing=name, patch=revert.patch)
+    if not seen.policy_in_force:
+        message = "Waits for the policy before the patch is taken out."
+        return said(Action.WAIT, State.PENDING, Reason.PREPARING, message, tracing=name)
+    if seen.progressing >= rollout_.max_concurrent:
+        message = f"Waits until fewer than {rollout_.max_concurrent} workloads roll out at once."
+        return said(Action.WAIT, State.PENDING, Reason.ROLLOUT_SLOT, message, tracing=name, requeue=SLOT_SECONDS)
+    message = "New pods come through the policy instead."
+    return said(Action.REVERT, State.PROGRESSING, Reason.PATCHING, message, tracing=name, patch=revert.patch)
+
+
+def waiting(tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[State, Reason, str, None]:
+    """Return what `standing` does, while there is no policy."""
+    if tracing.spec.rollout.mode == "Plan":
+        text = f"New pods would get it in {', '.join(chosen)}; spec.rollout.mode is Plan, so there is no policy."
+        return State.PENDING, Reason.PLANNED, text, None
+    return State.PENDING, Reason.PREPARING, "Waits for the policy.", None
+
+
+def standing(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[State, Reason, str, float | None]:
+    """Return state, reason, message and when to look again (seconds): what has been seen, and no more."""
+    deployment = seen.deployment
+    state, timeout = rollout(deployment), seconds(tracing.spec.rollout.health_timeout)
+    if state is Rollout.STUCK or (state is Rollout.RUNNING and seen.failed_since > timeout):
+        text = (
+            f"Not healthy: {progress(deployment)}. Its new pods come through the policy; to leave them out, annotate "
+            f"its pod template {names.INJECT}=false."
+        )
+        return State.DEGRADED, Reason.UNHEALTHY, text, None
+    if state is Rollout.RUNNING:
+        left = max(timeout - seen.failed_since, 0.0) + 1.0
+        return State.PROGRESSING, Reason.ROLLING_OUT, f"{progress(deployment)}.", left
+    if state is Rollout.EMPTY:
+        return State.INJECTED, Reason.SCALED_TO_ZERO, "Injected when they come; there are no pods to trace.", None
+    if seen.spans_seen:
+        return State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans.", None
+    text = (
+        "New pods get it when they are made; no span has been seen of the present ones. Those from before: "
+        f"`kubectl rollout restart deployment {deployment['metadata']['name']}`.{unread(deployment, chosen)}"
+    )
+    return State.INJECTED, Reason.THROUGH_ADMISSION, text, None
+
+
+def unread(deployment: Mapping[str, Any], chosen: Sequence[str]) -> str:
+    """Return which containers are left alone because nobody can look into what they take by `envFrom`."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    left = [
+        item["name"] for item in containers if item.get("envFrom") and item["name"] not in {*names.SIDECARS, *chosen}
+    ]
+    return f" Left alone because of envFrom, unless {names.CONTAINERS} names it: {', '.join(left)}." if left else ""
+
+
+def said(
+    action: Action,
+    state: State,
+    reason: Reason,
+    message: str,
+    *,
+    tracing: str,
+    patch: dict[str, Any] | None = None,
+    requeue: float | None = None,
+) -> Verdict:
+    """Return a verdict about a Deployment of which no container is instrumented now."""
+    return Verdict(action, state, reason, message, patch=patch, tracing=tracing, requeue=requeue)

@@ -1,0 +1,97 @@
+"""What is said of a Deployment whose pods come through a policy, and that nothing is written but the way out of a patch."""
+
+from __future__ import annotations
+
+import pytest
+
+from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
+from tests.unit.injection.builders import OPT_IN, container, deployment, healthy, tracing
+from tests.unit.injection.server import inject
+
+OPT_OUT = {"grpctracing.dev/inject": "false"}
+ENV_FROM = {"envFrom": [{"secretRef": {"name": "secret"}}]}
+
+
+def admission(name="default", *, selector=None, mode="Apply", **metadata):
+    return tracing(name, spec={"selector": selector, "rollout": {"strategy": "Admission", "mode": mode}}, **metadata)
+
+
+ALL = admission(selector={})
+PATCH = tracing("patch", spec={"selector": {}})
+
+
+def said(given, *tracings, **seen):
+    verdict = decide(Seen(given, tracings or (ALL,), **seen))
+    return verdict.action, verdict.state, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "state", "reason"),
+    [
+        (deployment(), {}, State.INJECTED, Reason.THROUGH_ADMISSION),
+        (deployment(), {"spans_seen": False}, State.INJECTED, Reason.THROUGH_ADMISSION),
+        (deployment(), {"spans_seen": True}, State.INSTRUMENTED, Reason.SPANS_SEEN),
+        (deployment(), {"policy_in_force": False, "spans_seen": True}, State.PENDING, Reason.PREPARING),
+        (deployment(status={}), {"spans_seen": True}, State.PROGRESSING, Reason.ROLLING_OUT),
+        (deployment(status={}), {"failed_since": 9999.0}, State.DEGRADED, Reason.UNHEALTHY),
+        (deployment(replicas=0, status={"observedGeneration": 1}), {}, State.INJECTED, Reason.SCALED_TO_ZERO),
+        (deployment(template_annotations=OPT_OUT), {}, State.SKIPPED, Reason.OPTED_OUT),
+        (deployment(annotations=OPT_OUT), {}, State.DEGRADED, Reason.NOT_ON_TEMPLATE),
+        (deployment(containers=["istio-proxy"]), {}, State.SKIPPED, Reason.ONLY_SIDECARS),
+        (deployment(containers=[container(**ENV_FROM)]), {}, State.SKIPPED, Reason.VARIABLES_UNSEEN),
+        (deployment(template_annotations={"grpctracing.dev/containers": "x"}), {}, State.SKIPPED, Reason.UNKNOWN_CONTAINER),
+        (deployment(annotations={"grpctracing.dev/containers": "x"}), {}, State.INJECTED, Reason.THROUGH_ADMISSION),
+    ],
+)  # fmt: skip
+def test_only_what_was_seen_is_claimed(given, seen, state, reason):
+    assert said(given, **seen) == (Action.NOTHING, state, reason)
+
+
+@pytest.mark.parametrize("wish", [{"annotations": OPT_IN}, {"labels": {"tier": "backend"}}])
+def test_a_wish_on_the_deployment_reaches_no_pod_and_is_told_so(wish):
+    by_label = admission(selector={"matchLabels": {"tier": "backend"}} if "labels" in wish else None)
+    assert said(deployment(**wish), by_label) == (Action.NOTHING, State.SKIPPED, Reason.NOT_ON_TEMPLATE)
+
+
+def test_an_annotation_on_the_template_is_enough():
+    opted_in = deployment(template_annotations=OPT_IN)
+    assert said(opted_in, admission()) == (Action.NOTHING, State.INJECTED, Reason.THROUGH_ADMISSION)
+
+
+def test_a_container_that_is_left_alone_is_named():
+    given = deployment(containers=["app", container("worker", **ENV_FROM)])
+    verdict = decide(Seen(given, [ALL]))
+    assert verdict.containers == ("app",)
+    assert "worker" in verdict.message
+
+
+def patched():
+    plain = deployment(status=healthy())
+    return inject(plain, build(plain, plan(plain, ALL)))
+
+
+@pytest.mark.parametrize(
+    ("seen", "action", "state", "reason"),
+    [
+        ({}, Action.REVERT, State.PROGRESSING, Reason.PATCHING),
+        ({"policy_in_force": False}, Action.WAIT, State.PENDING, Reason.PREPARING),
+        ({"progressing": 5}, Action.WAIT, State.PENDING, Reason.ROLLOUT_SLOT),
+    ],
+)
+def test_a_patch_is_taken_out_once_the_policy_is_there_and_under_the_same_bound(seen, action, state, reason):
+    assert said(patched(), **seen) == (action, state, reason)
+
+
+def test_plan_writes_neither():
+    planned = admission(selector={}, mode="Plan")
+    assert said(patched(), planned) == (Action.NOTHING, State.PENDING, Reason.PLANNED)
+    assert said(deployment(), planned, policy_in_force=False) == (Action.NOTHING, State.PENDING, Reason.PLANNED)
+
+
+def test_an_older_object_that_patches_keeps_its_deployments():
+    younger = admission("younger", selector={}, creationTimestamp="2026-02-01T00:00:00Z")
+    assert said(deployment(), PATCH, younger) == (Action.INJECT, State.PROGRESSING, Reason.PATCHING)
+
+
+def test_uninstalling_takes_a_patch_out_as_ever():
+    assert said(patched(), reverting=True) == (Action.REVERT, State.SKIPPED, Reason.UNINSTALLING)
