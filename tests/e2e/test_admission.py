@@ -1,0 +1,85 @@
+"""The admission strategy on a real node: pods of five kinds are traced while the operator is away, and no workload is written."""
+
+import json
+
+import pytest
+
+from examples.demo.scenario import OPERATOR_NAMESPACE
+from examples.demo.wait import eventually
+from tests.e2e.calls import application, called, only, tracing
+
+OPERATOR = "grpctracing-grpctracing-operator"
+SELECTOR = "app.kubernetes.io/name=grpctracing-operator,app.kubernetes.io/component=operator"
+KINDS = {"deployment": "apps/v1", "statefulset": "apps/v1", "daemonset": "apps/v1", "job": "batch/v1", "pod": "v1"}
+CAMEL = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}
+
+
+@pytest.mark.timeout(900, func_only=True)
+def test_pods_of_five_kinds_are_traced_while_the_operator_is_away(production, jaeger, fresh):
+    operator = production.within(OPERATOR_NAMESPACE)
+    operator.install(admissionStrategy="true")
+    try:
+        fresh.trace(tracing(fresh.namespace, selector={}, rollout={"strategy": "Admission"}))
+        probe = workload("pod", fresh.namespace)
+        eventually(
+            lambda: admitted(fresh, probe), within=120, every=1, what="the policy is in force", tell=fresh.tracing
+        )
+        operator.install(admissionStrategy="true", replicas="0")
+        eventually(lambda: not operators(operator), within=120, every=1, what="the operator is gone")
+        fresh.kubectl.apply(*(workload(kind, fresh.namespace) for kind in KINDS))
+        for kind in KINDS:
+            address = eventually(
+                lambda kind=kind: ready(fresh, kind), within=180, every=1, what=kind, tell=fresh.trouble
+            )
+            call = (f"--payment={address}:50051", "--call=payment.ProcessPayment")
+            (trace,) = called(production, jaeger, *call, spans=3)
+            only(trace, f"payment-{kind}", "server")
+        assert not operators(operator)
+        for kind in KINDS:
+            command = ("get", kind, f"payment-{kind}", "--namespace", fresh.namespace, "--show-managed-fields")
+            managers = {record["manager"] for record in fresh.kubectl.json(*command)["metadata"]["managedFields"]}
+            assert "grpctracing" not in managers, kind
+    finally:
+        operator.install(admissionStrategy="true")
+        operator.wait_settled(OPERATOR)
+        fresh.forget()
+        operator.install()
+        operator.wait_settled(OPERATOR)
+
+
+def workload(kind, namespace):
+    """A payment service of this kind, called after it."""
+    deployment = application(namespace=namespace, inject=False)[0]
+    name = f"payment-{kind}"
+    labels = {"app": name}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    pod = deployment["spec"]["template"]["spec"]
+    made = {"apiVersion": KINDS[kind], "kind": CAMEL.get(kind, kind.title()), "metadata": metadata}
+    if kind == "pod":
+        return {**made, "spec": pod}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    if kind == "job":
+        return {**made, "spec": {"template": {**template, "spec": {**pod, "restartPolicy": "Never"}}}}
+    service = {"serviceName": name} if kind == "statefulset" else {}
+    return {**made, "spec": {"selector": {"matchLabels": labels}, "template": template, **service}}
+
+
+def admitted(scenario, pod):
+    """Whether the pod would come through the policy."""
+    return "GRPCTRACING_POD_NAME" in scenario.kubectl(
+        "create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(pod)
+    )
+
+
+def operators(operator):
+    """The operator's pods."""
+    return operator.kubectl.items("pods", OPERATOR_NAMESPACE, SELECTOR)
+
+
+def ready(scenario, kind):
+    """The address of the workload's pod, once it serves."""
+    for pod in scenario.kubectl.items("pods", scenario.namespace, f"app=payment-{kind}"):
+        conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", ())}
+        if conditions.get("Ready") == "True":
+            return pod["status"]["podIP"]
+    return None
