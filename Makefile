@@ -49,7 +49,7 @@ unit: $(STAMP) ## tests that need neither root nor a cluster
 
 .PHONY: api
 api: $(STAMP) ## tests on a real kube-apiserver and etcd
-	@$(BIN)/pytest -q tests/api
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/api
 
 .PHONY: e2e
 e2e: preflight-cluster $(STAMP) ## tests on a real single-node cluster

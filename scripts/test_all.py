@@ -43,7 +43,7 @@ STAGES = (
     Stage("unit", pytest=("tests/unit", "tests/cluster"), together=2),
     Stage("bootstrap", pytest=("tests/bootstrap",), together=2),
     Stage("tools", command=(str(BIN / "python"), "-m", "tests.cluster", "tools")),
-    Stage("API server", pytest=("tests/api",)),
+    Stage("API server", pytest=("tests/api",), together=2),
     Stage("images", command=(str(BIN / "python"), "-m", "tests.cluster", "images")),
     Stage("end to end", pytest=("tests/e2e",)),
 )
