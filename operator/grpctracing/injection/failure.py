@@ -1,0 +1,163 @@
+"""Why the pods of a rollout do not come up: the evidence, read from what the kubelet and the controllers report.
+
+Nothing that an application has written is quoted (its termination message, its log), and no variable: only reasons, exit
+codes and counts, of which none can be a secret. An admission plug-in's words are quoted, cut short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Object = Mapping[str, Any]
+
+CRASHES: Final = 3
+"""Restarts that make a crash loop: four starts, the last after a pause of twenty seconds, all in vain."""
+LONGEST: Final = 200
+"""Characters that are quoted of somebody else's message."""
+IMAGE: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+REVISION: Final = "deployment.kubernetes.io/revision"
+
+
+class Cause(Enum):
+    """What kind of trouble it is, the clearest evidence first."""
+
+    CRASH = auto()
+    CONFIGURATION = auto()
+    IMAGE = auto()
+    REFUSED = auto()
+    UNSCHEDULED = auto()
+    NOT_READY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What was seen: *message* for people. *at_once*: waiting any longer would tell nothing new.
+
+    *ours* is False where going back can't help: a new image that can't be pulled is no doing of an injection.
+    *generation* is that of the Deployment that it was seen of.
+    """
+
+    cause: Cause
+    message: str
+    at_once: bool = False
+    ours: bool = True
+    generation: int = 0
+
+
+def newest(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
+    """Return the ReplicaSet of the Deployment's present template, once the controller has made it."""
+    uid = deployment["metadata"]["uid"]
+    own = [each for each in replica_sets if owned_by(each, uid)]
+    return max(own, key=revision, default=None)
+
+
+def owned_by(obj: Object, uid: str) -> bool:
+    """Tell whether the object *uid* controls *obj*."""
+    references = obj["metadata"].get("ownerReferences") or ()
+    return any(reference["uid"] == uid and reference.get("controller") for reference in references)
+
+
+def revision(replica_set: Object) -> int:
+    """Return the number of the rollout that a ReplicaSet was last the newest of."""
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def diagnose(
+    deployment: Object, replica_sets: Sequence[Object], pods: Iterable[Object], *, generation: int
+) -> Failure | None:
+    """Return the clearest evidence against the present rollout; None where there is none.
+
+    *pods* are those of the newest of *replica_sets*; which of both belong to *deployment* is looked at here.
+    """
+    present = newest(deployment, replica_sets)
+    if present is None:
+        return refused(deployment, generation)
+    found = [
+        failure
+        for pod in pods
+        if owned_by(pod, present["metadata"]["uid"]) and not pod["metadata"].get("deletionTimestamp")
+        for failure in of_pod(pod, generation)
+    ]
+    if (refusal := refused(deployment, generation)) is not None:
+        found.append(refusal)
+    worst = min(found, key=lambda failure: (not failure.at_once, failure.cause.value), default=None)
+    if worst is not None and worst.cause is Cause.IMAGE and not runs_elsewhere(deployment, replica_sets, present):
+        return Failure(worst.cause, worst.message, ours=False, generation=generation)
+    return worst
+
+
+def refused(deployment: Object, generation: int) -> Failure | None:
+    """Return what keeps pods from being made: a quota, an admission plug-in, an invalid template."""
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            message = (
+                f"pods are not made, {condition.get('reason', 'ReplicaFailure')}: {cut(condition.get('message', ''))}"
+            )
+            return Failure(Cause.REFUSED, message, generation=generation)
+    return None
+
+
+def runs_elsewhere(deployment: Object, replica_sets: Iterable[Object], present: Object) -> bool:
+    """Tell whether an older ReplicaSet has pods with the very images of the present one."""
+    uid, wanted = deployment["metadata"]["uid"], images(present)
+    return any(
+        each is not present
+        and owned_by(each, uid)
+        and (each.get("status") or {}).get("replicas")
+        and images(each) == wanted
+        for each in replica_sets
+    )
+
+
+def images(obj: Object) -> dict[str, str]:
+    """Return container → image of anything with a pod template."""
+    return {
+        container["name"]: container.get("image", "") for container in obj["spec"]["template"]["spec"]["containers"]
+    }
+
+
+def of_pod(pod: Object, generation: int) -> Iterator[Failure]:
+    """Yield what is wrong with one pod."""
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield Failure(Cause.UNSCHEDULED, "a pod finds no node to run on", generation=generation)
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        yield from of_container(container, generation)
+
+
+def of_container(container: Object, generation: int) -> Iterator[Failure]:
+    """Yield what is wrong with one container (a `ContainerStatus`)."""
+    name, restarts = f'container "{container["name"]}"', container.get("restartCount", 0)
+    state: Object = container.get("state") or {}
+    waiting, ended = state.get("waiting"), state.get("terminated")
+    before = ended or (container.get("lastState") or {}).get("terminated")
+    reason = (waiting or {}).get("reason") or ""
+    if reason in IMAGE:
+        yield Failure(Cause.IMAGE, f"{name}: {reason}", generation=generation)
+    elif before and not container.get("ready"):
+        looping = waiting is not None and restarts >= CRASHES
+        how = f"exit code {before.get('exitCode')}, {before.get('reason') or 'Error'}"
+        told = f"{name} ended with {how}; {restarts} restarts{', ' + reason if reason else ''}"
+        yield Failure(Cause.CRASH, told, at_once=looping, generation=generation)
+    elif reason and reason not in {"ContainerCreating", "PodInitializing"}:
+        more = (
+            f": {cut(waiting['message'])}"
+            if waiting and waiting.get("message") and reason.endswith("ConfigError")
+            else ""
+        )
+        yield Failure(Cause.CONFIGURATION, f"{name}: {reason}{more}", generation=generation)
+    elif "running" in state and not container.get("ready"):
+        yield Failure(Cause.NOT_READY, f"{name} runs and is not ready", generation=generation)
+
+
+def cut(text: str) -> str:
+    """Return somebody else's words on one line and not longer than needed."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
