@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import config, errors
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import BY_KIND, DEPLOYMENTS, GRPC_TRACINGS, Resource
+from grpctracing.kube.resources import BY_KIND, DEPLOYMENTS, GRPC_TRACINGS, PODS, REPLICA_SETS, Resource
 from grpctracing.settings import Settings
 
 if TYPE_CHECKING:
@@ -159,11 +159,16 @@ def version(live: dict[str, Any]) -> tuple[str, int]:
 
 @dataclass
 class Rollouts:
-    """Completes every rollout of a namespace at once, as a controller-manager with a fast cluster would; *stuck* ones not."""
+    """Completes every rollout of a namespace at once, as a controller-manager with a fast cluster would; with exceptions."""
 
     client: Client
     namespace: str
     stuck: set[str] = field(default_factory=set)
+    """Those whose new pods do not come up while they carry the injection."""
+    crashing: set[str] = field(default_factory=set)
+    """Those whose new pods crash while they carry the injection."""
+    short: set[str] = field(default_factory=set)
+    """Those that have one available pod less than they should have."""
 
     async def run(self) -> None:
         while True:
@@ -175,13 +180,56 @@ class Rollouts:
         name, generation = live["metadata"]["name"], live["metadata"]["generation"]
         replicas = live["spec"]["replicas"]
         status = {"observedGeneration": generation, "replicas": replicas, "updatedReplicas": replicas}
-        if name not in self.stuck:
-            status |= {"availableReplicas": replicas, "readyReplicas": replicas}
-        if any(live.get("status", {}).get(field) != value for field, value in status.items() if value):
+        up = replicas
+        if name in self.short:
+            up = replicas - 1
+        elif name in self.stuck | self.crashing and "GRPCTRACING_POD_NAME" in env_of(live):
+            status |= {"replicas": replicas + 1, "updatedReplicas": 1}
+            if name in self.crashing:
+                await self._crash(live)
+        status |= {"availableReplicas": up, "readyReplicas": up}
+        if any(
+            live.get("status", {}).get(field) != value
+            for field, value in status.items()
+            if value or field in live.get("status", {})
+        ):
             path = DEPLOYMENTS.path(self.namespace, name, "status")
             query = {"fieldManager": "controller-manager"}
             with contextlib.suppress(errors.NotFound):
                 await self.client._json("PATCH", path, query=query, body={"status": status}, content_type=MERGE)
+
+    async def _crash(self, live: dict[str, Any]) -> None:
+        """Make what the controllers and the kubelet would: a ReplicaSet of the present template, a pod that crashes."""
+        name = f"{live['metadata']['name']}-{live['metadata']['generation']}"
+        labels = live["spec"]["selector"]["matchLabels"] | {"pod-template-hash": str(live["metadata"]["generation"])}
+        template = live["spec"]["template"] | {"metadata": {"labels": labels}}
+        revision = {"deployment.kubernetes.io/revision": str(live["metadata"]["generation"])}
+        replica_set = {
+            "metadata": {"name": name, "labels": labels, "annotations": revision, "ownerReferences": [owned_by(live)]},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+        }
+        try:
+            made = await self.client.create(REPLICA_SETS, self.namespace, replica_set)
+        except errors.Conflict:
+            return
+        made |= {"apiVersion": "apps/v1", "kind": "ReplicaSet"}
+        metadata = {"name": f"{name}-x", "labels": labels, "ownerReferences": [owned_by(made)]}
+        # No admission plug-in of this API server makes the account that a pod runs as.
+        spec = template["spec"] | {"automountServiceAccountToken": False}
+        await self.client.create(PODS, self.namespace, {"metadata": metadata, "spec": spec})
+        ended = {"terminated": {"exitCode": 3, "reason": "Error", "message": "password=hunter2"}}
+        container = {"name": "app", "image": "x", "imageID": "x", "restartCount": 4, "ready": False, "lastState": ended}
+        container["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+        path = PODS.path(self.namespace, f"{name}-x", "status")
+        body = {"status": {"phase": "Running", "containerStatuses": [container]}}
+        await self.client._json("PATCH", path, query={"fieldManager": "kubelet"}, body=body, content_type=MERGE)
+
+
+def owned_by(obj: dict[str, Any]) -> dict[str, Any]:
+    """The reference of what *obj* controls."""
+    metadata = obj["metadata"]
+    kind, version = obj.get("kind", "Deployment"), obj.get("apiVersion", "apps/v1")
+    return {"apiVersion": version, "kind": kind, "name": metadata["name"], "uid": metadata["uid"], "controller": True}
 
 
 @contextlib.asynccontextmanager

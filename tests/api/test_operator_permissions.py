@@ -14,7 +14,7 @@ import yaml
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import errors
 from grpctracing.kube.lease import Elector
-from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, POLICIES, Key, Resource
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, POLICIES, Key, Resource
 from tests.api import running
 from tests.api.asking import reason
 from tests.api.running import eventually
@@ -142,6 +142,24 @@ async def test_without_the_right_to_its_lease_the_operator_is_not_ready_and_says
     finally:
         stop.set()
         await asyncio.wait_for(task, 15)
+
+
+async def test_roles_are_enough_to_see_why_pods_crash(place, rollouts, restricted):
+    with pytest.raises(errors.Forbidden):
+        await restricted.list(PODS)
+    with pytest.raises(errors.Forbidden):
+        await restricted.delete(PODS, {"metadata": {"namespace": place.namespace, "name": "any", "uid": "any"}})
+    rollouts.crashing.add("payment-service")
+    await place.workload()
+    await place.tracing()
+    async with running.running(restricted, place.namespace):
+        record = await eventually(lambda: taken_back(place), within=30)
+    assert "CrashLoopBackOff" in record["evidence"]
+
+
+async def taken_back(place):
+    records = (await place.must("GrpcTracing", "default")).get("status", {}).get("reverted")
+    return records[0] if records and await place.clean() else None
 
 
 async def there_and_back(place, operator, *namespaces):

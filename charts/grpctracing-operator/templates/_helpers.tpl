@@ -114,7 +114,7 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no Pod, no RBAC object. */}}
+{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no RBAC object, no change to a Pod. */}}
 {{- define "grpctracing.rules" -}}
 - apiGroups: [grpctracing.dev]
   resources: [grpctracings]
@@ -137,6 +137,12 @@ volumeMounts:
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+- apiGroups: [apps]
+  resources: [replicasets] # and pods: why a rollout with the injection stands still
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 {{- end -}}
 
 {{/* What `spec.rollout.strategy: Admission` needs besides. */}}

@@ -17,7 +17,16 @@ from grpctracing.api.instrumentation import EXCLUDED_SERVICES, CapturedMetadata,
 from grpctracing.api.sampling import RATIO_SAMPLERS, Keep, Sampler, SamplingRule
 from grpctracing.api.selector import LabelSelector, Requirement
 from grpctracing.api.spec import Bootstrap, GrpcTracingSpec, Rollout
-from grpctracing.api.status import MAX_WORKLOADS, Condition, Counts, GrpcTracingStatus, Workload
+from grpctracing.api.status import (
+    MAX_RETRY,
+    MAX_REVERTED,
+    MAX_WORKLOADS,
+    Condition,
+    Counts,
+    GrpcTracingStatus,
+    Reverted,
+    Workload,
+)
 from grpctracing.api.tracing import API_VERSION, GROUP, KIND, PLURAL, VERSION, GrpcTracing, Metadata
 from grpctracing.api.values import SecretKeyRef, seconds
 
@@ -26,6 +35,8 @@ __all__ = [
     "EXCLUDED_SERVICES",
     "GROUP",
     "KIND",
+    "MAX_RETRY",
+    "MAX_REVERTED",
     "MAX_WORKLOADS",
     "PLURAL",
     "RATIO_SAMPLERS",
@@ -51,6 +62,7 @@ __all__ = [
     "Metadata",
     "Requirement",
     "Resources",
+    "Reverted",
     "Rollout",
     "Sampler",
     "SamplingRule",

@@ -39,7 +39,8 @@ class Rollout(Model):
         default=5, description="Deployments that may roll out at once because of us."
     )
     health_timeout: Annotated[str, duration("10s", "1h")] = Field(
-        default="5m", description="A Deployment that is not healthy this long after its patch is reported as Degraded."
+        default="5m",
+        description="A Deployment whose rollout makes no progress for this long after its patch is reverted.",
     )
 
 

@@ -9,6 +9,8 @@ from pydantic import Field
 from grpctracing.api.base import Model, Schema
 
 MAX_WORKLOADS = 50
+MAX_REVERTED = 50
+MAX_RETRY = 253
 _TIME = Schema(format="date-time", maxLength=64)
 WorkloadState = Literal["Pending", "Progressing", "Injected", "Instrumented", "Degraded", "Skipped"]
 
@@ -60,6 +62,26 @@ class Workload(Model):
     last_transition_time: Annotated[str | None, _TIME] = Field(default=None, description="When the state last changed.")
 
 
+class Reverted(Model):
+    """An injection that was taken back because its rollout failed: what the operator must not try again."""
+
+    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the Deployment.")
+    injection: Annotated[str, Schema(maxLength=64)] = Field(
+        description="Digest of its images, the bootstrap, and all that was injected."
+    )
+    image: Annotated[str, Schema(maxLength=64)] = Field(
+        default="",
+        description="Digest of its images and the bootstrap, where these two are the likely cause: other Deployments with "
+        "the same are not tried either.",
+    )
+    retry: Annotated[str, Schema(maxLength=MAX_RETRY)] = Field(
+        default="",
+        description="Value of the annotation grpctracing.dev/retry at that time; another one asks for a new try.",
+    )
+    evidence: Annotated[str, Schema(maxLength=512)] = Field(default="", description="What was seen of its pods.")
+    time: Annotated[str | None, _TIME] = Field(default=None, description="When it was taken back.")
+
+
 class GrpcTracingStatus(Model):
     """What the operator has seen."""
 
@@ -75,3 +97,11 @@ class GrpcTracingStatus(Model):
         tuple[Workload, ...],
         Schema(maxItems=MAX_WORKLOADS, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
     ] = Field(default=(), description="Deployments that this object is for, worst first, at most 50.")
+    reverted: Annotated[
+        tuple[Reverted, ...],
+        Schema(maxItems=MAX_REVERTED, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = Field(
+        default=(),
+        description="Deployments that are not tried again until their image, the release or what is injected changes. "
+        "While there are 50, no further Deployment is injected.",
+    )

@@ -6,9 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from grpctracing.controllers import payload
 from grpctracing.controllers.inherited import Inherited
+from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable, parse
 from grpctracing.injection import Seen, decide
+from grpctracing.injection.select import select
 from grpctracing.kube import config, errors
 from grpctracing.kube.client import Client
 from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS
@@ -26,14 +29,21 @@ async def explain(settings: Settings, environ: Mapping[str, str], deployment: tu
     namespace, name = deployment
     try:
         live = await client.get(DEPLOYMENTS, namespace, name)
-        tracings = [parse(obj) for obj in await client.list(GRPC_TRACINGS, namespace)]
+        objects = await client.list(GRPC_TRACINGS, namespace)
+        tracings = [parse(obj) for obj in objects]
         inherited = await Inherited(client).of(live)
     except (errors.NotFound, Unreadable) as error:
         sys.stderr.write(f"grpctracing: {error}\n")
         return 1
     finally:
         await client.close()
-    sys.stdout.write(text(f"{namespace}/{name}", decide(Seen(live, tracings, inherited=inherited))))
+    tracing = select(live, [t for t in tracings if t.metadata.deletion_timestamp is None]).tracing
+    reverted = next(
+        (records(obj) for obj in objects if tracing and obj["metadata"]["name"] == tracing.metadata.name), {}
+    )
+    bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
+    verdict = decide(Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap))
+    sys.stdout.write(text(f"{namespace}/{name}", verdict))
     return 0
 
 

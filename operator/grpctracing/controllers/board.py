@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from grpctracing import telemetry
 from grpctracing.injection import Action, Reason, State, Verdict
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 UNREADABLE: Final = "Unreadable"
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Board:
     facts: dict[Key, Facts] = field(default_factory=dict)
     _verdicts: dict[Key, Verdict] = field(default_factory=dict)
     _listed: dict[Key, dict[str, Verdict]] = field(default_factory=dict)
+    _proved: dict[str, int] = field(default_factory=dict)
+    _trying: dict[tuple[str, str], int] = field(default_factory=dict)
     _surveyed: set[str] = field(default_factory=set)
     _stumbled: set[Key] = field(default_factory=set)
 
@@ -52,6 +55,8 @@ class Board:
         told = replace(verdict, patch=None)  # may be large, and belongs to a version that is soon gone
         self._verdicts[key] = told
         if before != told:
+            self._count_images(key, before, -1)
+            self._count_images(key, told, 1)
             self._unlist(key, before)
             for tracing, line in lines(key, told):
                 self._listed.setdefault(tracing, {})[key.name] = line
@@ -63,6 +68,7 @@ class Board:
         """Drop a workload that is gone."""
         self._stumbled.discard(key)
         before = self._verdicts.pop(key, None)
+        self._count_images(key, before, -1)
         self._unlist(key, before)
         count(before, None)
 
@@ -90,6 +96,19 @@ class Board:
             verdict.state is State.PROGRESSING and name != but.name for name, verdict in self.workloads(tracing).items()
         )
 
+    def proved(self, image: str) -> bool:
+        """Tell whether a workload with these images, of whatever namespace, is well with the injection."""
+        return image in self._proved
+
+    def trying(self, image: str, but: Key) -> bool:
+        """Tell whether a workload of the same namespace and images other than *but* rolls out because of us.
+
+        Of other namespaces none is waited for: what is stuck there is none of this one's business.
+        """
+        own = self._verdicts.get(but)
+        itself = own is not None and own.image == image and own.state is State.PROGRESSING
+        return self._trying.get((but.namespace, image), 0) > itself
+
     def refused(self, key: Key) -> bool:
         """Tell whether the API server did not take the last patch of a workload."""
         verdict = self._verdicts.get(key)
@@ -103,6 +122,14 @@ class Board:
         if namespace not in self._surveyed and all(key in self._verdicts or key in self._stumbled for key in keys):
             self._surveyed.add(namespace)
         return namespace in self._surveyed
+
+    def _count_images(self, key: Key, verdict: Verdict | None, by: int) -> None:
+        if verdict is None:
+            return
+        if verdict.proved:
+            tally(self._proved, verdict.image, by)
+        if verdict.state is State.PROGRESSING:
+            tally(self._trying, (key.namespace, verdict.image), by)
 
     def _unlist(self, key: Key, verdict: Verdict | None) -> None:
         if verdict is None:
@@ -125,6 +152,13 @@ def lines(key: Key, verdict: Verdict) -> Iterable[tuple[Key, Verdict]]:
             f'Belongs to GrpcTracing "{verdict.tracing}", which also matches and is older or named by the annotation.'
         )
         yield Key(key.namespace, other), Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED, message)
+
+
+def tally(numbers: dict[K, int], what: K, by: int) -> None:
+    """Count *what* up or down; what is down to nothing takes no memory."""
+    numbers[what] = numbers.get(what, 0) + by
+    if not numbers[what]:
+        del numbers[what]
 
 
 def count(before: Verdict | None, after: Verdict | None) -> None:

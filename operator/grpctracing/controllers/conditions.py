@@ -99,8 +99,10 @@ def degraded(facts: Facts, workloads: Mapping[str, Verdict]) -> Outcome:
     worst = in_state(workloads, State.DEGRADED)
     if not worst:
         return ("False", "AsExpected", "")
-    contested = [name for name in worst if workloads[name].reason is Reason.CONTESTED]
-    return ("True", "Contested" if contested else "Unhealthy", naming(contested or worst))
+    if contested := [name for name in worst if workloads[name].reason is Reason.CONTESTED]:
+        return ("True", "Contested", naming(contested))
+    reverted = all(workloads[name].reason is Reason.REVERTED for name in worst)
+    return ("True", "Reverted" if reverted else "Unhealthy", naming(worst))
 
 
 def in_state(workloads: Mapping[str, Verdict], state: State) -> list[str]:

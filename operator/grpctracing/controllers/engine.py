@@ -65,7 +65,9 @@ class Engine:
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
-        self.workloads = WorkloadController(client, self.world, self.board, self.proof, Transitions(self.recorder))
+        self.workloads = WorkloadController(
+            client, self.world, self.board, self.proof, Transitions(self.recorder), payload
+        )
         self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces)
         self.tracings = TracingController(
             self.world,

@@ -1,4 +1,4 @@
-"""What no cache tells: how often a patch of ours was undone, and since when a rollout has not been complete.
+"""What no cache tells: how often a patch of ours was undone, and since when a rollout stands still, or is complete.
 
 Kept in memory: a restart starts counting anew, which at worst makes the operator a little more patient.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from grpctracing.injection.rollout import Rollout, rollout
+from grpctracing.injection.rollout import Rollout, rollout, score
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grpctracing.kube.resources import JSON, Key
 
 WINDOW: Final = 600.0
@@ -27,6 +29,9 @@ class History:
 
     _written: dict[Key, dict[str, list[float]]] = field(default_factory=dict)
     _unhealthy: dict[Key, float] = field(default_factory=dict)
+    _healthy: dict[Key, float] = field(default_factory=dict)
+    _best: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    """The pod template that rolls out, and how far it has come at best: a pod that flaps is no progress."""
 
     def undone(self, key: Key, patch: JSON, now: float) -> int:
         """Return how often *patch* was written before: it is needed again only because somebody took it out."""
@@ -44,24 +49,47 @@ class History:
         kept[which] = [time for time in kept.get(which, ()) if now - time <= REMEMBERED] + [now]
         self._written[key] = kept
         self._unhealthy[key] = now
+        self._healthy.pop(key, None)
+        self._best.pop(key, None)
 
     def reverted(self, key: Key) -> None:
-        """Note that we took the injection out ourselves: that it is missing now is nobody's doing."""
+        """Note that we took the injection out as asked: that it is missing now is nobody's doing."""
         self._written.pop(key, None)
 
+    def took_back(self, key: Key, patch: JSON, now: float) -> None:
+        """Note that the guard took the injection out; should somebody put it in again, that is a fight like any other."""
+        which = digest(patch)
+        times = [time for time in self._written.get(key, {}).get(which, ()) if now - time <= REMEMBERED]
+        self._written[key] = {which: [*times, now]}
+
     def failed_since(self, key: Key, deployment: JSON, now: float) -> float:
-        """Return for how many seconds the rollout has been incomplete; 0 when it is complete."""
+        """Return for how many seconds the rollout has been incomplete and made no progress; 0 when it is complete."""
         if rollout(deployment) in {Rollout.COMPLETE, Rollout.EMPTY}:
             self._unhealthy.pop(key, None)
+            self._best.pop(key, None)
+            self._healthy.setdefault(key, now)
             return 0.0
+        self._healthy.pop(key, None)
+        template, best = digest(deployment), score(deployment)
+        known = self._best.get(key)
+        if known is None or known[0] != template or best > known[1]:
+            self._best[key] = (template, best)
+            if known is not None:
+                self._unhealthy[key] = now
         return now - self._unhealthy.setdefault(key, now)
+
+    def healthy_for(self, key: Key, now: float) -> float:
+        """Return for how many seconds the rollout has been complete, as far as `failed_since` was asked."""
+        return now - self._healthy.get(key, now)
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a workload that is gone."""
         self._written.pop(key, None)
         self._unhealthy.pop(key, None)
+        self._healthy.pop(key, None)
+        self._best.pop(key, None)
 
 
-def digest(patch: JSON) -> str:
-    """Return what makes a patch the same as another one: all but the version that it was made for."""
-    return hashlib.sha256(json.dumps(patch["spec"], sort_keys=True).encode()).hexdigest()
+def digest(obj: Mapping[str, Any]) -> str:
+    """Return what makes a patch (a Deployment) the same as another one: its pod template, not the version it is of."""
+    return hashlib.sha256(json.dumps(obj["spec"]["template"], sort_keys=True).encode()).hexdigest()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Final
 
 from grpctracing.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 STUB: Final = "sitecustomize.py"
@@ -26,3 +29,8 @@ def load(folder: Path) -> dict[str, str]:
     if (size := sum(len(text.encode()) for text in payload.values())) > LARGEST:
         raise SettingsError(f"the payload has {size} bytes; a ConfigMap holds {LARGEST}")
     return payload
+
+
+def digest(payload: Mapping[str, str]) -> str:
+    """Return what tells one release of the bootstrap from another."""
+    return hashlib.sha256(json.dumps(dict(payload), sort_keys=True).encode()).hexdigest()[:16]

@@ -52,7 +52,8 @@ class StatusController:
             return wait
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         wanted = status(obj, facts, self.board.workloads(key), now)
-        before = obj.get("status") or {}
+        # `reverted` belongs to Memory: what a merge patch does not name, it leaves alone.
+        before = {name: value for name, value in (obj.get("status") or {}).items() if name != "reverted"}
         if before == wanted:
             return None
         self._written[key] = self.clock()

@@ -24,6 +24,7 @@ TROUBLE: Final = frozenset(
         Reason.MOUNT_PATH_TAKEN,
         Reason.NOT_ON_TEMPLATE,
         Reason.ONLY_SIDECARS,
+        Reason.IMAGE_REVERTED,
         Reason.PYTHONPATH_FROM_SOURCE,
         Reason.UNHEALTHY,
         Reason.UNKNOWN_CONTAINER,
@@ -63,5 +64,6 @@ class Transitions:
             self.recorder.event(deployment, "Normal", "Injected", message)
             log.info("injected", extra={**fields, "containers": list(verdict.containers), "service": verdict.service})
         else:
-            self.recorder.event(deployment, "Normal", "Reverted", f"Took the injection out. {verdict.message}")
+            if verdict.state is not State.DEGRADED:  # else `told` has said so, as the warning that it is
+                self.recorder.event(deployment, "Normal", "Reverted", f"Took the injection out. {verdict.message}")
             log.info("reverted", extra={**fields, "reason": verdict.reason.value})

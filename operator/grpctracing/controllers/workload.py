@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from grpctracing.controllers import payload
+from grpctracing.controllers.evidence import Evidence
 from grpctracing.controllers.history import History
 from grpctracing.controllers.inherited import Inherited
+from grpctracing.controllers.memory import Memory
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
-from grpctracing.injection import Action, Reason, Seen, State, decide
+from grpctracing.injection import Action, Reason, Seen, State, decide, guard
 from grpctracing.injection.admitted import governing
+from grpctracing.injection.rollout import ended_at
 from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from grpctracing.controllers.transitions import Transitions
     from grpctracing.controllers.world import World
     from grpctracing.injection import Verdict
+    from grpctracing.injection.failure import Failure
     from grpctracing.kube.client import Client
     from grpctracing.kube.resources import JSON
 
@@ -41,31 +48,47 @@ WRITES: Final = frozenset({Action.INJECT, Action.REVERT})
 
 @dataclass(slots=True)
 class WorkloadController:
-    """Reconciles Deployments; keeps nothing but *history* from one call to the next."""
+    """Reconciles Deployments; keeps nothing but *history* from one call to the next. *bootstrap* is by flat key."""
 
     client: Client
     world: World
     board: Board
     proof: Proof
     transitions: Transitions
+    bootstrap: Mapping[str, str]
     clock: Callable[[], float] = time.monotonic
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
+    evidence: Evidence = field(init=False)
+    memory: Memory = field(init=False)
+    payload: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.inherited = Inherited(self.client)
+        self.evidence = Evidence(self.client)
+        self.memory = Memory(self.client, self.world)
+        self.payload = payload.digest(self.bootstrap)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one workload to what its GrpcTracing asks for. Idempotent; called with a key, never with an event."""
         deployment = self.world.deployments.get(key)
         if deployment is None:
-            self._forget(key)
+            await self._forget(key)
             return None
         inherited: Names = {}
+        failure: Failure | None = None
         try:
             if self.world.tracings.in_namespace(key.namespace):
                 inherited = await self.inherited.of(deployment)
-            outcome = await settle(self.client, deployment, lambda live: self._think(key, live, inherited))
+                now, ended_for = self.clock(), ago(ended_at(deployment), otherwise=0.0)
+                still = self.history.failed_since(key, deployment, now)
+                failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
+            outcome = await settle(
+                self.client,
+                deployment,
+                lambda live: self._think(key, live, inherited, failure),
+                before=lambda verdict: self._remember(key, verdict),
+            )
         except Unreadable as error:
             log.error("left alone", extra={"workload": str(key), "error": str(error)})  # noqa: TRY400 - known, no traceback
             return UNREADABLE_SECONDS
@@ -77,38 +100,49 @@ class WorkloadController:
             raise
         if outcome.deployment is None:
             self.world.deployments.remove(key)
-            self._forget(key)
+            await self._forget(key)
             return None
         self.world.deployments.put(outcome.deployment)
         if outcome.written:
             self._wrote(key, outcome.verdict, outcome.deployment)
+        await self._keep_in_mind(key, outcome.verdict)
         return outcome.verdict.requeue
 
-    def _think(self, key: Key, deployment: JSON, inherited: Names) -> Verdict:
+    def _think(self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None) -> Verdict:
         """Decide and report in one go: no other worker can take the same rollout slot in between."""
-        verdict = self._hold(key, self._decide(key, deployment, inherited))
+        verdict = self._hold(key, self._decide(key, deployment, inherited, failure))
         if verdict.action in WRITES and self.board.refused(key):
             return verdict  # tried again now and then: until it is accepted, nothing has changed that could be told
         before = self.board.report(key, verdict)
         self.transitions.told(deployment, before, verdict)
         return verdict
 
-    def _decide(self, key: Key, deployment: JSON, inherited: Names) -> Verdict:
+    def _decide(self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None = None) -> Verdict:
         tracings = self.world.tracings_in(key.namespace)
         tracing = governing(deployment, [t for t in tracings if t.metadata.deletion_timestamp is None])
         facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
         now = self.clock()
+        belongs = Key(key.namespace, tracing.metadata.name) if tracing else None
+        image = guard.image_digest(deployment, self.payload)
         seen = Seen(
             deployment=deployment,
             tracings=tracings,
-            progressing=self.board.progressing(Key(key.namespace, tracing.metadata.name), key) if tracing else 0,
+            progressing=self.board.progressing(belongs, key) if belongs else 0,
             spans_seen=self._spans_seen(key, deployment, tracing),
             failed_since=self.history.failed_since(key, deployment, now),
             inherited=inherited,
             policy_in_force=facts is not None and facts.policy,
+            healthy_for=self.history.healthy_for(key, now),
+            ended_for=ago(ended_at(deployment), otherwise=0.0),
+            age=ago(deployment["metadata"].get("creationTimestamp"), otherwise=math.inf),
+            failure=failure if failure and failure.generation == deployment["metadata"].get("generation") else None,
+            reverted=self.memory.of(belongs) if belongs else {},
+            payload=self.payload,
+            image_busy=self.board.trying(image, key),
+            image_proved=self.board.proved(image),
         )
         verdict = decide(seen)
-        if verdict.action is Action.INJECT and verdict.patch is not None:
+        if (verdict.action is Action.INJECT or verdict.record is not None) and verdict.patch is not None:
             undone = self.history.undone(key, verdict.patch, now)
             if undone:
                 verdict = decide(replace(seen, undone=undone))
@@ -126,13 +160,29 @@ class WorkloadController:
         if not self.board.surveyed(key.namespace, self.world.workloads_in(key.namespace)):
             return wait(verdict, "Waits until all workloads of the namespace have been looked at.", SURVEY_SECONDS)
         tracing = self.world.tracing(Key(key.namespace, verdict.tracing))
-        if tracing and mounts(verdict) and not self.world.has_bootstrap(tracing):
-            # Pods would start without it, for nothing; or, where its name is taken, with code that is not ours.
+        if tracing and mounts(verdict) and not self.world.has_bootstrap(tracing, self.bootstrap):
+            # Pods would start without it, for nothing, or with code that is not ours or not of this release.
             return wait(verdict, "Waits for the ConfigMap with the bootstrap.", BOOTSTRAP_SECONDS)
         return verdict
 
+    async def _remember(self, key: Key, verdict: Verdict) -> None:
+        """Keep a failed injection in mind before it is taken back."""
+        if verdict.record is not None and verdict.tracing is not None:
+            await self.memory.remember(Key(key.namespace, verdict.tracing), verdict.record)
+
+    async def _keep_in_mind(self, key: Key, verdict: Verdict) -> None:
+        """Bring the memory to what has been seen; costs a write only where that has changed."""
+        if verdict.tracing is None:
+            return
+        if verdict.proved:
+            await self.memory.forget(key, healthy_with=verdict.tracing)
+        elif verdict.reason is Reason.REVERTED:
+            await self.memory.catch_up(Key(key.namespace, verdict.tracing))
+
     def _wrote(self, key: Key, verdict: Verdict, deployment: JSON) -> None:
-        if verdict.action is Action.REVERT:
+        if verdict.record is not None and verdict.patch is not None:
+            self.history.took_back(key, verdict.patch, self.clock())
+        elif verdict.action is Action.REVERT:
             self.history.reverted(key)
         elif verdict.patch is not None:
             self.history.wrote(key, verdict.patch, self.clock())
@@ -149,16 +199,26 @@ class WorkloadController:
             refused = replace(verdict, state=State.DEGRADED, reason=Reason.REFUSED, message=message)
             self.transitions.told(deployment, self.board.report(key, refused), refused)
 
-    def _forget(self, key: Key) -> None:
+    async def _forget(self, key: Key) -> None:
         self.board.forget(key)
         self.history.forget(key)
         self.proof.forget(key)
+        self.evidence.forget(key)
+        await self.memory.forget(key)
 
 
 def mounts(verdict: Verdict) -> bool:
     """Tell whether the patch adds the volume with the bootstrap."""
     volumes = (verdict.patch or {"spec": {"template": {"spec": {}}}})["spec"]["template"]["spec"].get("volumes", ())
     return any("$patch" not in volume for volume in volumes)
+
+
+def ago(moment: str | None, *, otherwise: float) -> float:
+    """Return for how many seconds an RFC 3339 time of the API server has been over, by this machine's clock."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(moment or "")).total_seconds()
+    except ValueError:
+        return otherwise
 
 
 def wait(verdict: Verdict, message: str, seconds: float) -> Verdict:

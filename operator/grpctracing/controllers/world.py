@@ -16,7 +16,7 @@ from grpctracing.kube.resources import CONFIG_MAPS, OWNED, Key, key_of
 from grpctracing.kube.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from grpctracing.kube.resources import JSON
 
@@ -84,11 +84,14 @@ class World:
         obj = store.get(key_of(desired))
         return obj if obj is not None and is_own(obj) else None
 
-    def has_bootstrap(self, tracing: GrpcTracing) -> bool:
-        """Tell whether the ConfigMap with the bootstrap is there, and ours."""
+    def has_bootstrap(self, tracing: GrpcTracing, payload: Mapping[str, str]) -> bool:
+        """Tell whether the ConfigMap with the bootstrap is there, ours, and of this release (*payload*, by flat key)."""
         key = Key(tracing.metadata.namespace, names.config_map_name(tracing.metadata.name))
         obj = self.owned[CONFIG_MAPS.kind].get(key)
-        return obj is not None and tracing.metadata.uid in controllers(obj)
+        if obj is None or tracing.metadata.uid not in controllers(obj):
+            return False
+        data = obj.get("data") or {}
+        return all(data.get(name) == text for name, text in payload.items())
 
 
 def parse(obj: JSON) -> GrpcTracing:

@@ -13,7 +13,7 @@ from grpctracing.kube.client import STRATEGIC
 from grpctracing.kube.resources import DEPLOYMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from grpctracing.injection import Verdict
     from grpctracing.kube.client import Client
@@ -32,16 +32,24 @@ class Outcome:
     written: bool = False
 
 
-async def settle(client: Client, deployment: JSON, think: Callable[[JSON], Verdict]) -> Outcome:
+async def settle(
+    client: Client,
+    deployment: JSON,
+    think: Callable[[JSON], Verdict],
+    before: Callable[[Verdict], Awaitable[None]] | None = None,
+) -> Outcome:
     """Carry out what *think* says of *deployment*, and of its newer versions while it keeps changing under our hands.
 
-    At most one patch is accepted. Raises ApiError where the server refuses for a reason other than a race.
+    At most one patch is accepted; *before* is awaited ahead of each. Raises ApiError where the server refuses for a reason
+    other than a race.
     """
     metadata = deployment["metadata"]
     for _ in range(ATTEMPTS):
         verdict = think(deployment)
         if verdict.action not in {Action.INJECT, Action.REVERT} or verdict.patch is None:
             return Outcome(verdict, deployment)
+        if before is not None:
+            await before(verdict)
         try:
             written = await client.patch(
                 DEPLOYMENTS, metadata["namespace"], metadata["name"], verdict.patch, kind=STRATEGIC

@@ -6,11 +6,12 @@ order in which they are asked; the first that answers wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.api import GrpcTracing, seconds
-from grpctracing.injection import names
+from grpctracing.injection import guard, names
 from grpctracing.injection.admitted import through_policy
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.patch import build
@@ -22,9 +23,13 @@ from grpctracing.injection.verdict import Action, Reason, State, Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from grpctracing.api import Reverted
+    from grpctracing.injection.failure import Failure
+
 # A tool that undoes us more often than this in ten minutes is not fought (the engine counts).
 UNDONE_LIMIT = 3
-SLOT_SECONDS = 2.0
+# How often a rollout of ours is looked at while no event tells of it: the kubelet counts restarts, a Deployment does not.
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,13 @@ class Seen:
     *deployment* is the whole live object; *tracings* all valid ones of its namespace. *undone* counts how often somebody
     else took our injection out in the last ten minutes, *progressing* the other workloads of the same GrpcTracing that
     roll out because of us. *spans_seen* is None where no proof can be had (External). *failed_since* is how long (s) the
-    rollout after our patch has not been complete. *reverting*: the operator is being uninstalled. *inherited*: what each
-    container takes from ConfigMaps by `envFrom`. *policy_in_force*: under strategy Admission, whether the policy is.
+    rollout has been incomplete without any progress, *healthy_for* how long it has been complete, *ended_for* how long ago it
+    had ended by the Deployment's own books (0: it has not), *age* how long ago the Deployment was created. *reverting*: the
+    operator is being uninstalled. *inherited*: what each container takes from ConfigMaps by `envFrom`. *failure*: what is
+    wrong with the pods of the present rollout. *reverted*: what the GrpcTracing's status remembers, by workload. *payload*:
+    digest of the bootstrap. *image_busy*: another workload of its namespace with the same images rolls out because of us;
+    *image_proved*: one of whatever namespace is well with the injection. *policy_in_force*: under strategy
+    Admission, whether the policy is.
     """
 
     deployment: Mapping[str, Any]
@@ -47,6 +57,14 @@ class Seen:
     reverting: bool = False
     inherited: Mapping[str, frozenset[str]] | None = None
     policy_in_force: bool = True
+    healthy_for: float = 0.0
+    ended_for: float = 0.0
+    age: float = math.inf
+    failure: Failure | None = None
+    reverted: Mapping[str, Reverted] = field(default_factory=dict)
+    payload: str = ""
+    image_busy: bool = False
+    image_proved: bool = False
 
 
 def decide(seen: Seen) -> Verdict:
@@ -75,8 +93,12 @@ def decide(seen: Seen) -> Verdict:
             others=selection.others,
         )
     patch = build(seen.deployment, wanted)
-    verdict = settled(seen, tracing, wanted) if patch is None else pending(seen, tracing, wanted, patch)
-    return complete(verdict, selection, wanted)
+    verdict = guard.take_back(seen, tracing, wanted, in_place=patch is None)
+    if verdict is None:
+        verdict = settled(seen, tracing, wanted) if patch is None else pending(seen, tracing, wanted, patch)
+    elif seen.undone > UNDONE_LIMIT:
+        verdict = contested(seen)
+    return complete(verdict, seen, selection, wanted)
 
 
 def go_back(seen: Seen, selection: Selection) -> Verdict:
@@ -127,52 +149,64 @@ def pending(seen: Seen, tracing: GrpcTracing, wanted: Plan, patch: dict[str, Any
             patch=patch,
         )
     if seen.undone > UNDONE_LIMIT:
-        return Verdict(
-            Action.NOTHING,
-            State.DEGRADED,
-            Reason.CONTESTED,
-            f"Something else took the injection out {seen.undone} times in ten minutes, so it is left alone. Let the tool "
-            f"that owns this Deployment ignore differences of field manager {names.FIELD_MANAGER}, or annotate the "
-            f"Deployment {names.INJECT}=false.",
-        )
+        return contested(seen)
     if deployment["spec"].get("paused"):
-        return Verdict(
-            Action.WAIT,
-            State.PENDING,
-            Reason.PAUSED,
-            "The rollout is paused; injection follows `kubectl rollout resume`.",
-        )
+        return guard.wait(Reason.PAUSED, "The rollout is paused; injection follows `kubectl rollout resume`.")
+    # Where an injection is in place already, this patch may be the very cure.
+    if not guard.carries(deployment) and (verdict := guard.must_wait(seen)) is not None:
+        return verdict
     if seen.progressing >= spec.rollout.max_concurrent:
-        return Verdict(
-            Action.WAIT,
-            State.PENDING,
+        return guard.wait(
             Reason.ROLLOUT_SLOT,
             f"Waits until fewer than {spec.rollout.max_concurrent} workloads roll out at once "
             "(spec.rollout.maxConcurrent).",
-            requeue=SLOT_SECONDS,
+            guard.TURN,
         )
     return Verdict(Action.INJECT, State.PROGRESSING, Reason.PATCHING, f"Patching {names_of}.", patch=patch)
+
+
+def contested(seen: Seen) -> Verdict:
+    """Return the answer to a tool that undoes what we write, again and again."""
+    return Verdict(
+        Action.NOTHING,
+        State.DEGRADED,
+        Reason.CONTESTED,
+        f"Something else undid what was written {seen.undone} times in ten minutes, so it is left alone. Let the tool "
+        f"that owns this Deployment ignore differences of field manager {names.FIELD_MANAGER}, or annotate the "
+        f"Deployment {names.INJECT}=false.",
+    )
 
 
 def settled(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
     """Return the answer where nothing is to be written: what has been seen of it so far."""
     state = rollout(seen.deployment)
     timeout = seconds(tracing.spec.rollout.health_timeout)
+    if state is Rollout.RUNNING and seen.deployment["spec"].get("paused"):
+        return guard.wait(Reason.PAUSED, "Patched; the rollout is paused and goes on with `kubectl rollout resume`.")
     if state is Rollout.STUCK or (state is Rollout.RUNNING and seen.failed_since > timeout):
         return Verdict(
             Action.NOTHING,
             State.DEGRADED,
             Reason.UNHEALTHY,
-            f"Not healthy after injection: {progress(seen.deployment)}. See `kubectl describe deployment "
-            f"{seen.deployment['metadata']['name']}`; to go back, annotate it {names.INJECT}=false.",
+            f"Not healthy: {seen.failure.message if seen.failure else progress(seen.deployment)}. See `kubectl describe "
+            f"deployment {seen.deployment['metadata']['name']}`; to go back, annotate it {names.INJECT}=false.",
         )
     if state is Rollout.RUNNING:
         left = max(timeout - seen.failed_since, 0.0) + 1.0
         return Verdict(
-            Action.NOTHING, State.PROGRESSING, Reason.ROLLING_OUT, f"{progress(seen.deployment)}.", requeue=left
+            Action.NOTHING,
+            State.PROGRESSING,
+            Reason.ROLLING_OUT,
+            f"{progress(seen.deployment)}.",
+            requeue=left if seen.ended_for > timeout else min(left, LOOK_SECONDS),
         )
     if state is Rollout.EMPTY:
         return Verdict(Action.NOTHING, State.INJECTED, Reason.SCALED_TO_ZERO, "Injected; there are no pods to trace.")
+    return replace(healthy(seen, tracing, wanted), requeue=None if guard.proved(seen) else guard.STABLE)
+
+
+def healthy(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
+    """Return the answer where all pods are up: whether their spans have been seen."""
     if seen.spans_seen is None:
         where = (
             "Spans go to a Collector of yours, so nobody here has seen one."
@@ -202,17 +236,14 @@ def hint(wanted: Plan) -> str:
     return " Spans come with the first calls."
 
 
-def complete(verdict: Verdict, selection: Selection, wanted: Plan) -> Verdict:
+def complete(verdict: Verdict, seen: Seen, selection: Selection, wanted: Plan) -> Verdict:
     """Return *verdict* with what all answers about a selected Deployment have in common."""
-    return Verdict(
-        verdict.action,
-        verdict.state,
-        verdict.reason,
-        verdict.message,
-        verdict.patch,
-        selection.tracing.metadata.name if selection.tracing else None,
-        wanted.service,
-        tuple(item.name for item in wanted.containers),
-        verdict.requeue,
-        selection.others,
+    return replace(
+        verdict,
+        tracing=selection.tracing.metadata.name if selection.tracing else None,
+        service=wanted.service,
+        containers=tuple(item.name for item in wanted.containers),
+        others=selection.others,
+        image=guard.image_digest(seen.deployment, seen.payload),
+        proved=verdict.state in {State.INJECTED, State.INSTRUMENTED} and guard.proved(seen),
     )

@@ -10,6 +10,7 @@ INJECT: Final = "grpctracing.dev/inject"
 CONTAINERS: Final = "grpctracing.dev/containers"
 SERVICE_NAME: Final = "grpctracing.dev/service-name"
 BOOTSTRAP: Final = "grpctracing.dev/bootstrap"
+RETRY: Final = "grpctracing.dev/retry"
 
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 TRACING_LABEL: Final = "grpctracing.dev/tracing"

@@ -22,7 +22,7 @@ def rollout(deployment: Mapping[str, Any]) -> Rollout:
     """Return the state of the newest rollout, by the rules of `kubectl rollout status`."""
     status = deployment.get("status") or {}
     replicas = deployment["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+    if not observed(deployment):
         return Rollout.RUNNING
     for condition in status.get("conditions") or ():
         if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
@@ -33,6 +33,28 @@ def rollout(deployment: Mapping[str, Any]) -> Rollout:
     if updated < replicas or total > updated or status.get("availableReplicas", 0) < updated:
         return Rollout.RUNNING
     return Rollout.COMPLETE
+
+
+def observed(deployment: Mapping[str, Any]) -> bool:
+    """Tell whether the Deployment's controller has seen the present template: before that, no status speaks of it."""
+    status = deployment.get("status") or {}
+    return bool(status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0))
+
+
+def score(deployment: Mapping[str, Any]) -> int:
+    """Return how far the newest rollout has come; only a higher number is progress."""
+    status = deployment.get("status") or {}
+    updated = status.get("updatedReplicas", 0)
+    old = status.get("replicas", 0) - updated
+    return int(updated + status.get("availableReplicas", 0) - 2 * old)
+
+
+def ended_at(deployment: Mapping[str, Any]) -> str | None:
+    """Return when the newest rollout had ended (RFC 3339); None while it runs. What pods do later changes nothing of it."""
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "Progressing" and condition.get("reason") == "NewReplicaSetAvailable":
+            return str(condition.get("lastUpdateTime") or condition.get("lastTransitionTime") or "") or None
+    return None
 
 
 def progress(deployment: Mapping[str, Any]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grpctracing.api import Reverted
 
 
 class Action(StrEnum):
@@ -46,12 +49,18 @@ class Reason(StrEnum):
     PLANNED = "Planned"
     CONTESTED = "Contested"
     PAUSED = "Paused"
+    NOT_HEALTHY = "NotHealthy"
+    OTHER_ROLLOUT = "OtherRollout"
+    IMAGE_REVERTED = "ImageReverted"
+    TOO_MANY_REVERTED = "TooManyReverted"
+    FIRST_OF_IMAGE = "FirstOfImage"
     ROLLOUT_SLOT = "RolloutSlot"
     PREPARING = "Preparing"
     PATCHING = "Patching"
     REFUSED = "Refused"
     ROLLING_OUT = "RollingOut"
     UNHEALTHY = "Unhealthy"
+    REVERTED = "Reverted"
     SCALED_TO_ZERO = "ScaledToZero"
     NO_SPANS_YET = "NoSpansYet"
     THROUGH_ADMISSION = "ThroughAdmission"
@@ -64,7 +73,8 @@ class Verdict:
     """The answer for one Deployment.
 
     *tracing* is the object in whose status it is told (None: in none); *requeue* is in seconds, for what no event will
-    tell; *others* are objects that match too and stand back.
+    tell; *others* are objects that match too and stand back. *image* is the digest of its images and the bootstrap, and
+    *proved* says that pods of both have been well for a while. *record* is to be remembered before a revert is written.
     """
 
     action: Action
@@ -77,3 +87,6 @@ class Verdict:
     containers: tuple[str, ...] = ()
     requeue: float | None = None
     others: tuple[str, ...] = ()
+    image: str = ""
+    proved: bool = False
+    record: Reverted | None = None

@@ -75,6 +75,28 @@ class TestHistory:
         assert history.undone(A, PATCH, 700) == 5
         assert history.undone(A, PATCH, 3700) == 0, "after an hour it is worth another try"
 
+    def test_what_the_guard_took_out_and_somebody_puts_in_again_is_a_fight(self):
+        history = History()
+        history.wrote(A, PATCH, 0)
+        for now in (10, 20, 30):
+            history.took_back(A, OTHER, now)
+        assert history.undone(A, OTHER, 40) == 3
+        assert history.undone(A, PATCH, 40) == 0, "the next try is nobody's fault"
+
+    def test_a_slow_rollout_is_not_stuck_and_a_flapping_pod_no_progress(self):
+        history = History()
+        for now, available in ((0, 0), (100, 1), (200, 0), (250, 1)):
+            still = history.failed_since(A, deployment(complete=False, availableReplicas=available), now)
+            assert still == (0 if now <= 100 else now - 100)
+        newer = deployment(image="2", complete=False, availableReplicas=0)
+        assert history.failed_since(A, newer, 300) == 0, "another template has its own time"
+
+    def test_health_is_timed_from_when_it_was_first_seen(self):
+        history = History()
+        for now, complete, healthy_for in ((0, True, 0), (7, True, 7), (8, False, 0), (9, True, 0), (12, True, 3)):
+            history.failed_since(A, deployment(complete=complete), now)
+            assert history.healthy_for(A, now) == healthy_for
+
     def test_an_incomplete_rollout_is_timed_from_our_patch(self):
         history = History()
         assert history.failed_since(A, deployment(complete=False), 100) == 0
@@ -124,6 +146,19 @@ class TestBoard:
         assert board.progressing(TRACING, A) == 1
         board.forget(B)
         assert board.progressing(TRACING, A) == 0
+
+    def test_an_image_is_judged_by_the_others_that_have_it(self):
+        board, _ = self.board()
+        board.report(A, verdict(State.PROGRESSING, image="x"))
+        assert board.trying("x", B)
+        assert not board.trying("x", A), "nobody waits for itself"
+        assert not board.trying("x", Key("staging", "a")), "nor for another namespace"
+        board.report(A, verdict(image="x", proved=True))
+        assert (board.trying("x", B), board.proved("x")) == (False, True)
+        board.report(A, verdict(image="y", proved=True))
+        assert (board.proved("x"), board.proved("y")) == (False, True)
+        board.forget(A)
+        assert not board.proved("y")
 
     def test_what_is_not_selected_is_in_nobodys_status(self):
         board, changed = self.board()

@@ -104,10 +104,15 @@ def test_an_unknown_object_is_told_with_the_way_out():
             id="spans of the first pod are no health of the rest",
         ),
         pytest.param(
-            Seen(injected(status={"observedGeneration": 99, "updatedReplicas": 1}), [tracing()], failed_since=301.0),
+            Seen(
+                injected(status={"observedGeneration": 99, "updatedReplicas": 1}),
+                [tracing()],
+                failed_since=301.0,
+                ended_for=301.0,
+            ),
             State.DEGRADED,
             Reason.UNHEALTHY,
-            id="past healthTimeout",
+            id="past healthTimeout, long after the rollout",
         ),
         pytest.param(
             Seen(
@@ -117,11 +122,11 @@ def test_an_unknown_object_is_told_with_the_way_out():
                         "conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}],
                     }
                 ),
-                [tracing()],
+                [tracing(spec={"rollout": {"mode": "Plan"}})],
             ),
             State.DEGRADED,
             Reason.UNHEALTHY,
-            id="the Deployment itself gave up",
+            id="the Deployment itself gave up, and nothing is to be written",
         ),
         pytest.param(
             Seen(injected(replicas=0), [tracing()], spans_seen=False),

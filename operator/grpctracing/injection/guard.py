@@ -1,0 +1,200 @@
+"""The rollout guard: who has to wait before it is injected, and whose injection is taken back and not tried again.
+
+What was taken back is remembered in the GrpcTracing's status, per Deployment, as a digest of all that could make the next
+try end differently: images, bootstrap, what is injected. So a restart of the operator forgets nothing, and a change of any
+of these is a new try by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from grpctracing.api import MAX_RETRY, MAX_REVERTED, Reverted, seconds
+from grpctracing.injection import names
+from grpctracing.injection.failure import Cause, Failure, images
+from grpctracing.injection.patch import build
+from grpctracing.injection.rollout import Rollout, observed, progress, rollout
+from grpctracing.injection.select import annotation
+from grpctracing.injection.verdict import Action, Reason, State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpctracing.api import GrpcTracing
+    from grpctracing.injection.decide import Seen
+    from grpctracing.injection.plan import Plan
+
+NEW: Final = 10.0
+"""Seconds for which a Deployment is new: its first pods are only starting, so nothing is known of them and nobody is hurt."""
+STABLE: Final = 5.0
+"""Seconds for which pods have to stay available to prove their image: without a probe, a crash looks available at first."""
+LONG_AGO: Final = 60.0
+"""Seconds after the end of a rollout when that is no question any more, also where nobody has watched the pods since."""
+TURN: Final = 2.0
+"""Seconds after which a workload that waits for its turn asks again."""
+CAUSED_BY_IMAGE: Final = frozenset({Cause.CRASH, Cause.NOT_READY})
+
+
+def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan, *, in_place: bool) -> Verdict | None:
+    """Return the answer where this very injection has failed, now or before; None where nothing speaks against it.
+
+    *in_place*: the Deployment carries what is *wanted*; else what is seen of its pods speaks of something else.
+    """
+    record = remembered(seen, wanted)
+    if record is None:
+        failure = failed(seen, tracing) if in_place and carries(seen.deployment) else None
+        if failure is None:
+            return None
+        record = to_remember(seen, wanted, failure)
+    undo = build(seen.deployment, None, remembered=wanted)
+    if undo is None:
+        return Verdict(Action.NOTHING, State.DEGRADED, Reason.REVERTED, told(record, without(seen.deployment)))
+    if tracing.spec.rollout.mode == "Plan":
+        return None  # change nothing means also this
+    return Verdict(Action.REVERT, State.DEGRADED, Reason.REVERTED, told(record), patch=undo, record=record)
+
+
+def remembered(seen: Seen, wanted: Plan) -> Reverted | None:
+    """Return the record of this workload, if it speaks of what would be injected now and nobody asked for another try."""
+    record = seen.reverted.get(seen.deployment["metadata"]["name"])
+    if record is None or record.injection != injection_digest(seen.deployment, wanted, seen.payload):
+        return None
+    return record if retry(seen.deployment) in {"", record.retry} else None
+
+
+def to_remember(seen: Seen, wanted: Plan, failure: Failure) -> Reverted:
+    """Return the record of an injection that failed."""
+    deployment = seen.deployment
+    return Reverted(
+        name=deployment["metadata"]["name"],
+        injection=injection_digest(deployment, wanted, seen.payload),
+        image=image_digest(deployment, seen.payload) if failure.cause in CAUSED_BY_IMAGE else "",
+        retry=retry(deployment),
+        evidence=failure.message,
+    )
+
+
+def failed(seen: Seen, tracing: GrpcTracing) -> Failure | None:
+    """Return what a rollout with our injection has failed of, if it has.
+
+    Only until it has ended, and for `healthTimeout` after that: what befalls an application later is not laid at our door,
+    and a mass restart would be the last thing that it needs then. A rollout that moves on is slow, not stuck.
+    """
+    deployment, failure = seen.deployment, seen.failure
+    timeout = seconds(tracing.spec.rollout.health_timeout)
+    state = rollout(deployment)
+    if deployment["spec"].get("paused") or not observed(deployment) or seen.ended_for > timeout:
+        return None
+    if state not in {Rollout.RUNNING, Rollout.STUCK} or (failure is not None and not failure.ours):
+        return None
+    stuck = state is Rollout.STUCK or seen.failed_since > timeout
+    if failure is not None and (failure.at_once or stuck):
+        return failure
+    return Failure(Cause.NOT_READY, progress(deployment)) if stuck else None
+
+
+def told(record: Reverted, now: str = "") -> str:
+    """Return what a user is told of an injection that is taken back; *now* is how the workload does without it."""
+    return (
+        f"Taken back after its rollout failed: {record.evidence}.{now} Tried again when its image, the release or what is "
+        f"injected changes, or when you annotate it {names.RETRY} with a new value."
+    )
+
+
+def without(deployment: Mapping[str, Any]) -> str:
+    """Return how a workload does that is no longer injected: whether that was the cause is for its user to judge."""
+    match rollout(deployment):
+        case Rollout.COMPLETE:
+            return " It is healthy without it."
+        case Rollout.STUCK:
+            return f" It is not healthy without it either ({progress(deployment)})."
+        case _:
+            return ""
+
+
+def must_wait(seen: Seen) -> Verdict | None:
+    """Return the answer where a first injection has to wait, or None where it may go on."""
+    state, where = rollout(seen.deployment), progress(seen.deployment)
+    others = [record for record in seen.reverted.values() if record.name != seen.deployment["metadata"]["name"]]
+    if not is_new(seen) and state in {Rollout.RUNNING, Rollout.STUCK}:
+        if state is Rollout.RUNNING and rolls(seen.deployment):
+            return wait(Reason.OTHER_ROLLOUT, f"Rolls out for another reason ({where}); injection follows.")
+        return wait(Reason.NOT_HEALTHY, f"Not healthy without injection ({where}); injection follows when it is.")
+    image = image_digest(seen.deployment, seen.payload)
+    twin = next((record for record in others if record.image == image), None)
+    if twin is not None and not retry(seen.deployment):
+        return Verdict(
+            Action.NOTHING,
+            State.SKIPPED,
+            Reason.IMAGE_REVERTED,
+            f'Has the image of "{twin.name}", which failed with the injection: {twin.evidence}. Tried when the image or the '
+            f"release changes, or when you annotate it {names.RETRY}=true.",
+        )
+    if len(others) >= MAX_REVERTED:
+        return wait(
+            Reason.TOO_MANY_REVERTED,
+            f"{len(others)} Deployments of this GrpcTracing have been taken back, so no other is tried: see status.reverted.",
+        )
+    if seen.image_busy and not seen.image_proved:
+        return wait(
+            Reason.FIRST_OF_IMAGE, "Waits for another Deployment with its images, which goes first and alone.", TURN
+        )
+    return None
+
+
+def wait(reason: Reason, message: str, requeue: float | None = None) -> Verdict:
+    """Return the verdict on a workload that is not patched yet."""
+    return Verdict(Action.WAIT, State.PENDING, reason, message, requeue=requeue)
+
+
+def is_new(seen: Seen) -> bool:
+    """Tell whether no pod of the Deployment has had the time to be anything yet."""
+    status = seen.deployment.get("status") or {}
+    return not status.get("observedGeneration") or (seen.age < NEW and not status.get("availableReplicas"))
+
+
+def rolls(deployment: Mapping[str, Any]) -> bool:
+    """Tell whether pods are being replaced, rather than all new and not all available."""
+    status = deployment.get("status") or {}
+    updated = status.get("updatedReplicas", 0)
+    return (
+        not observed(deployment)
+        or updated != status.get("replicas", 0)
+        or updated < deployment["spec"].get("replicas", 1)
+    )
+
+
+def proved(seen: Seen) -> bool:
+    """Tell whether the injected pods show that image and bootstrap go together."""
+    lasting = bool(seen.spans_seen) or seen.healthy_for >= STABLE or seen.ended_for >= LONG_AGO
+    return lasting and rollout(seen.deployment) is Rollout.COMPLETE
+
+
+def carries(deployment: Mapping[str, Any]) -> bool:
+    """Tell cheaply whether a Deployment is injected: every injected container has our name of its pod."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return any(entry["name"] == names.POD_NAME for container in containers for entry in container.get("env") or ())
+
+
+def retry(deployment: Mapping[str, Any]) -> str:
+    """Return the annotation with which a user asks for another try, or ""."""
+    return (annotation(deployment, names.RETRY) or "")[:MAX_RETRY]
+
+
+def image_digest(deployment: Mapping[str, Any], payload: str) -> str:
+    """Return what identifies all images of a Deployment together with the bootstrap (*payload* is its digest)."""
+    return digest([sorted(set(images(deployment).values())), payload])
+
+
+def injection_digest(deployment: Mapping[str, Any], wanted: Plan, payload: str) -> str:
+    """Return what identifies an injection: the same on the Deployment before it, with it and after it."""
+    live = names.LIVE if wanted.volume else frozenset()  # a ratio that reaches running pods breaks none
+    env = {item.name: [entry for entry in item.env if entry["name"] not in live] for item in wanted.containers}
+    return digest([images(deployment), env, wanted.volume, payload if wanted.volume else ""])
+
+
+def digest(value: Any) -> str:
+    """Return a short name of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

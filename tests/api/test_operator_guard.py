@@ -1,0 +1,160 @@
+"""The rollout guard against a real API server: pods that crash with the injection get their old template back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.running import eventually, running, settled, version, without_server_fields
+
+pytestmark = pytest.mark.api
+
+NAME = "payment-service"
+
+
+async def reverted(place):
+    listed = (await place.listed()).get(NAME, {})
+    return await place.clean() if listed.get("reason") == "Reverted" else None
+
+
+async def waiting(place, name, reason):
+    return (await place.listed()).get(name, {}).get("reason") == reason
+
+
+async def memory(place):
+    return (await place.must("GrpcTracing", "default")).get("status", {}).get("reverted", [])
+
+
+async def warnings(place):
+    events = await place.client._json("GET", f"/api/v1/namespaces/{place.namespace}/events")
+    return [
+        event["message"]
+        for event in events["items"]
+        if (event["type"], event["reason"], event["involvedObject"]["kind"]) == ("Warning", "Reverted", "Deployment")
+    ]
+
+
+async def injected_of(place, names):
+    return {name for name in names if await place.injected(name)}
+
+
+async def test_a_crash_loop_is_taken_back_once_and_for_all_operators_to_come(place, rollouts):
+    rollouts.crashing.add(NAME)
+    before = await place.workload()
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        after = await eventually(lambda: reverted(place), within=30)
+        await eventually(lambda: warnings(place))
+        await settled(engine)
+    assert without_server_fields(after) == without_server_fields(before)
+    (record,) = await memory(place)
+    assert record["name"] == NAME
+    assert 'container "app" ended with exit code 3, Error; 4 restarts, CrashLoopBackOff' in record["evidence"]
+    (warning,) = await warnings(place)
+    assert record["evidence"] in warning
+    assert "hunter2" not in str(await place.must("GrpcTracing", "default")) + warning
+
+    stands = version(await place.must("Deployment", NAME))
+    assert stands[1] == 3, "one patch there, one back"
+    async with running(place.client, place.namespace) as engine:
+        await settled(engine, 2.0)
+    assert version(await place.must("Deployment", NAME)) == stands
+    assert await memory(place) == [record]
+    assert await waiting(place, NAME, "Reverted")
+    assert len(await warnings(place)) == 1, "a restart is no news"
+
+
+async def test_it_is_tried_again_when_asked_to_and_with_another_image(place, rollouts):
+    rollouts.crashing.add(NAME)
+    await place.workload()
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: reverted(place), within=30)
+        await place.change("Deployment", NAME, {"metadata": {"annotations": {"grpctracing.dev/retry": "1"}}})
+        await eventually(place.injected)
+        await eventually(lambda: reverted(place), within=30)
+        await settled(engine)
+        assert [record["retry"] for record in await memory(place)] == ["1"]
+
+        rollouts.crashing.clear()
+        await set_image(place, NAME, "registry.invalid/payment-service:2")
+        await eventually(place.injected)
+        await eventually(lambda: forgotten(place), within=30)
+
+
+async def forgotten(place):
+    return not await memory(place)
+
+
+async def test_an_image_that_its_user_brings_in_the_middle_is_rolled_out_with_the_injection(place, rollouts):
+    await place.workload()
+    await eventually(lambda: complete(place, [NAME]))
+    rollouts.crashing.add(NAME)
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(place.injected)
+        live = await set_image(place, NAME, "registry.invalid/payment-service:2")
+        rollouts.crashing.clear()
+        await eventually(lambda: waiting(place, NAME, "Unverified"))
+        await settled(engine)
+    after = await place.injected()
+    assert after["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
+    assert version(after)[1] == version(live)[1], "nothing was taken back, nothing put in again"
+    assert not await memory(place)
+
+
+async def test_the_first_workload_of_an_image_goes_alone(place, rollouts):
+    names = [f"service-{number}" for number in range(4)]
+    rollouts.stuck |= set(names)
+    for name in names:
+        await place.workload(name)
+        await set_image(place, name, "registry.invalid/monolith:1")
+    await eventually(lambda: complete(place, names))
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        (first,) = await eventually(lambda: injected_of(place, names))
+        await eventually(lambda: waiting_all(place, set(names) - {first}))
+        await settled(engine)
+        assert await injected_of(place, names) == {first}
+        rollouts.stuck.clear()
+        await eventually(lambda: all_injected(place, names), within=30)
+
+
+async def set_image(place, name, image):
+    live = await place.must("Deployment", name)
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    template = {"spec": {"containers": [container | {"image": image}]}}
+    return await place.change("Deployment", name, {"spec": {"template": template}})
+
+
+async def complete(place, names):
+    lives = [await place.must("Deployment", name) for name in names]
+    return all(
+        live.get("status", {}).get("availableReplicas") == 2
+        and live["status"]["observedGeneration"] == live["metadata"]["generation"]
+        for live in lives
+    )
+
+
+async def waiting_all(place, names):
+    return all([await waiting(place, name, "FirstOfImage") for name in names])
+
+
+async def all_injected(place, names):
+    return await injected_of(place, names) == set(names)
+
+
+async def test_what_is_ill_already_is_left_alone_until_it_is_well(place, rollouts):
+    rollouts.short.add(NAME)
+    await place.workload()
+    await eventually(lambda: ill(place))
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: waiting(place, NAME, "NotHealthy"))
+        await settled(engine)
+        assert (await place.must("Deployment", NAME))["metadata"]["generation"] == 1
+        rollouts.short.clear()
+        await eventually(place.injected)
+
+
+async def ill(place):
+    return (await place.must("Deployment", NAME)).get("status", {}).get("availableReplicas") == 1
