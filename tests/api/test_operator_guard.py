@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.api.running import eventually, running, settled, version, without_server_fields
@@ -99,6 +101,44 @@ async def test_an_image_that_its_user_brings_in_the_middle_is_rolled_out_with_th
     after = await place.injected()
     assert after["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
     assert version(after)[1] == version(live)[1], "nothing was taken back, nothing put in again"
+    assert not await memory(place)
+
+
+async def test_a_rollout_that_stands_still_is_taken_back_when_its_time_is_over(place, rollouts):
+    rollouts.stuck.add(NAME)
+    before = await place.workload()
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: waiting(place, NAME, "RollingOut"))
+        assert await place.injected()
+        engine.workloads.clock = lambda: time.monotonic() + 301
+        after = await eventually(lambda: reverted(place))
+    assert without_server_fields(after) == without_server_fields(before)
+    (record,) = await memory(place)
+    assert record["evidence"] == "1 of 2 pods updated, 2 available"
+
+
+async def test_a_user_who_scales_restarts_and_pauses_in_the_middle_has_their_way(place, rollouts):
+    await place.workload()
+    await eventually(lambda: complete(place, [NAME]))
+    rollouts.stuck.add(NAME)
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(place.injected)
+        restart = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-11-28T12:00:00Z"}}}
+        await place.change("Deployment", NAME, {"spec": {"replicas": 4, "template": restart}})
+        live = await place.change("Deployment", NAME, {"spec": {"paused": True}})
+        await eventually(lambda: waiting(place, NAME, "Paused"))
+        engine.workloads.clock = lambda: time.monotonic() + 301
+        await place.change("Deployment", NAME, {"metadata": {"labels": {"looked-at": "again"}}})
+        await settled(engine)
+        assert version(await place.injected())[1] == version(live)[1], "a paused rollout is nobody's failure"
+        live = await place.change("Deployment", NAME, {"spec": {"paused": None}})
+        await eventually(lambda: waiting(place, NAME, "RollingOut"))
+        rollouts.stuck.clear()
+        await eventually(lambda: waiting(place, NAME, "Unverified"))
+    after = await place.injected()
+    assert (after["spec"]["replicas"], version(after)[1]) == (4, version(live)[1])
     assert not await memory(place)
 
 

@@ -76,6 +76,8 @@ class History:
             self._best[key] = (template, best)
             if known is not None:
                 self._unhealthy[key] = now
+        if deployment["spec"].get("paused"):
+            self._unhealthy[key] = now  # what stands still as its user wants it begins anew with the resume
         return now - self._unhealthy.setdefault(key, now)
 
     def healthy_for(self, key: Key, now: float) -> float:

@@ -91,6 +91,14 @@ class TestHistory:
         newer = deployment(image="2", complete=False, availableReplicas=0)
         assert history.failed_since(A, newer, 300) == 0, "another template has its own time"
 
+    def test_a_paused_rollout_does_not_age(self):
+        history = History()
+        history.wrote(A, PATCH, 0)
+        paused = deployment(complete=False)
+        paused["spec"]["paused"] = True
+        assert history.failed_since(A, paused, 3600) == 0
+        assert history.failed_since(A, deployment(complete=False), 3610) == 10
+
     def test_health_is_timed_from_when_it_was_first_seen(self):
         history = History()
         for now, complete, healthy_for in ((0, True, 0), (7, True, 7), (8, False, 0), (9, True, 0), (12, True, 3)):
