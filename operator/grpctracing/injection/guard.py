@@ -83,11 +83,11 @@ def failed(seen: Seen, tracing: GrpcTracing) -> Failure | None:
     and a mass restart would be the last thing that it needs then. A rollout that moves on is slow, not stuck.
     """
     deployment, failure = seen.deployment, seen.failure
-    timeout = seconds(tracing.spec.rollout.health_timeout)
     state = rollout(deployment)
-    if deployment["spec"].get("paused") or not observed(deployment) or seen.ended_for > timeout:
-        return None
     if state not in {Rollout.RUNNING, Rollout.STUCK} or (failure is not None and not failure.ours):
+        return None
+    timeout = seconds(tracing.spec.rollout.health_timeout)
+    if deployment["spec"].get("paused") or not observed(deployment) or seen.ended_for > timeout:
         return None
     stuck = state is Rollout.STUCK or seen.failed_since > timeout
     if failure is not None and (failure.at_once or stuck):
