@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.api import running
+from tests.api.kubelet import Kubelet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,6 +54,17 @@ async def rollouts(place: running.Place) -> AsyncIterator[running.Rollouts]:
     rollouts = running.Rollouts(place.client, place.namespace)
     task = asyncio.create_task(rollouts.run())
     yield rollouts
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@pytest.fixture
+async def kubelet(place: running.Place) -> AsyncIterator[Kubelet]:
+    """What answers for the preflight pods of the namespace."""
+    kubelet = Kubelet(place.client, place.namespace)
+    task = asyncio.create_task(kubelet.run())
+    yield kubelet
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -27,6 +27,7 @@ NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 PAYLOAD = {"sitecustomize.py": "# stub\n", "_grpctracing.hook.py": "# hook\n"}
 SETTINGS = Settings(http_port=0, proof_seconds=0, resync_seconds=600, requests_per_second=1000)
+RATIO = {"type": "parentbased_traceidratio", "argument": "0.1"}
 numbers = itertools.count(1)
 
 
@@ -90,7 +91,7 @@ class Place:
         await self.client._json("DELETE", BY_KIND[kind].path(self.namespace, name))
 
     async def tracing(self, name: str = "default", **spec: Any) -> dict[str, Any]:
-        spec = {"selector": {}, "sampler": {"type": "parentbased_traceidratio", "argument": "0.1"}, **spec}
+        spec = {"selector": {}, "sampler": RATIO, "preflight": "Never", **spec}  # no kubelet runs a preflight pod here
         body = {
             "apiVersion": GRPC_TRACINGS.api_version,
             "kind": GRPC_TRACINGS.kind,

@@ -92,7 +92,7 @@ def test_defaults_of_leaves_are_written_and_parents_are_not_invented(server):
     assert spec == {
         "sampler": {"type": "parentbased_always_on"},
         "propagators": ["tracecontext", "baggage"],
-        "preflight": "Never",
+        "preflight": "Auto",
     }
 
 

@@ -265,12 +265,16 @@ ALLOWED = [
     ("create", "", "serviceaccounts", ""),
     ("watch", "policy", "poddisruptionbudgets", ""),
     ("create", "", "events", ""),
+    ("create", "", "pods", ""),
+    ("delete", "", "pods", ""),
 ]
 DENIED = [
     ("get", "", "secrets", ""),
     ("list", "", "secrets", ""),
-    ("create", "", "pods", ""),
+    ("patch", "", "pods", ""),
+    ("update", "", "pods", ""),
     ("create", "", "pods", "exec"),
+    ("get", "", "pods", "log"),
     ("create", "", "serviceaccounts", "token"),
     ("update", "apps", "deployments", ""),
     ("patch", "apps", "statefulsets", ""),

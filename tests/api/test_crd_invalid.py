@@ -130,7 +130,6 @@ INVALID = [
     ("env in small letters", {"env": [{"name": "OTEL_bsp", "value": ""}]}, "spec.env[0].name", "names begin with OTEL_"),
     ("env twice", {"env": [{"name": "OTEL_A"}, {"name": "OTEL_A"}]}, "spec.env[1]", "Duplicate value"),
     *((f"env {name}", {"env": [{"name": name, "value": "x"}]}, "spec.env[0].name", where) for name, where in RESERVED_ENV.items()),
-    ("preflight is not served yet", {"preflight": "Auto"}, "spec.preflight", "not served in this release"),
     ("preflight as a bare YAML boolean", {"preflight": False}, "spec.preflight", '"Auto", "Never"'),
     ("unknown rollout mode", {"rollout": {"mode": "Dry"}}, "spec.rollout.mode", "supported values"),
     ("nothing at once", {"rollout": {"maxConcurrent": 0}}, "spec.rollout.maxConcurrent", "greater than or equal to 1"),

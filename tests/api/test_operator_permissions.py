@@ -17,6 +17,7 @@ from grpctracing.kube.lease import Elector
 from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, POLICIES, Key, Resource
 from tests.api import running
 from tests.api.asking import reason
+from tests.api.kubelet import says
 from tests.api.running import eventually
 from tests.cluster.kubeconfig import by_token
 
@@ -113,19 +114,19 @@ async def policies_of(place):
     return [obj for resource in POLICIES for obj in await place.client.list(resource, selector=selector)]
 
 
-async def test_the_whole_way_there_and_back_with_the_cluster_role(place, rollouts, everywhere):
+async def test_the_whole_way_there_and_back_with_the_cluster_role(place, rollouts, kubelet, everywhere):
     for resource in (SECRETS, running.NAMESPACES, running.CRDS):
         with pytest.raises(errors.Forbidden):
             await everywhere.list(resource)
-    await there_and_back(place, everywhere)
+    await there_and_back(place, kubelet, everywhere)
 
 
-async def test_the_whole_way_there_and_back_with_roles_only(place, rollouts, restricted):
+async def test_the_whole_way_there_and_back_with_roles_only(place, rollouts, kubelet, restricted):
     with pytest.raises(errors.Forbidden):
         await restricted.list(DEPLOYMENTS)
     with pytest.raises(errors.Forbidden):
         await restricted.list(CONFIG_MAPS, "kube-system")
-    await there_and_back(place, restricted, place.namespace)
+    await there_and_back(place, kubelet, restricted, place.namespace)
 
 
 async def test_without_the_right_to_its_lease_the_operator_is_not_ready_and_says_why(place, restricted):
@@ -147,8 +148,6 @@ async def test_without_the_right_to_its_lease_the_operator_is_not_ready_and_says
 async def test_roles_are_enough_to_see_why_pods_crash(place, rollouts, restricted):
     with pytest.raises(errors.Forbidden):
         await restricted.list(PODS)
-    with pytest.raises(errors.Forbidden):
-        await restricted.delete(PODS, {"metadata": {"namespace": place.namespace, "name": "any", "uid": "any"}})
     rollouts.crashing.add("payment-service")
     await place.workload()
     await place.tracing()
@@ -162,11 +161,13 @@ async def taken_back(place):
     return records[0] if records and await place.clean() else None
 
 
-async def there_and_back(place, operator, *namespaces):
+async def there_and_back(place, kubelet, operator, *namespaces):
     before = await place.workload()
-    await place.tracing()
+    kubelet.images["registry.invalid/payment-service:1"] = says()
+    await place.tracing(preflight="Auto")
     async with running.running(operator, *namespaces):
         await eventually(place.injected)
+        assert len(kubelet.uids) == 1
         await eventually(lambda: ready(place))
         await eventually(lambda: told(place))
         await place.delete("GrpcTracing", "default")

@@ -114,7 +114,7 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no RBAC object, no change to a Pod. */}}
+{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no RBAC object, no pod but its own short ones. */}}
 {{- define "grpctracing.rules" -}}
 - apiGroups: [grpctracing.dev]
   resources: [grpctracings]
@@ -131,6 +131,9 @@ volumeMounts:
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods] # preflight pods: made, read, deleted; list: to find what was left. Nothing is ever written to another pod.
+  verbs: [get, list, create, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets] # of a Collector with more than one replica
   verbs: [get, list, watch, create, patch, delete]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpctracing.api.base import Model, Schema, rule, rules
+from grpctracing.api.base import Model, Schema, rule
 from grpctracing.api.collector import Collector
 from grpctracing.api.environment import Env, ResourceAttributes
 from grpctracing.api.instrumentation import Instrumentation
@@ -47,14 +47,6 @@ class Rollout(Model):
 class GrpcTracingSpec(Model):
     """What is traced, how much of it, and where it goes."""
 
-    model_config = rules(
-        rule(
-            "!has(self.preflight) || self.preflight != 'Auto'",
-            "spec.preflight: Auto is not served in this release; use Never",
-            at=".preflight",
-        ),
-    )
-
     selector: LabelSelector | None = Field(
         default=None,
         description="Deployments of the namespace to trace, by their labels. Absent: only those annotated "
@@ -88,7 +80,8 @@ class GrpcTracingSpec(Model):
     env: Env = Field(default=(), description="More OTEL_* variables for every injected container.")
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="The Python bootstrap.")
     preflight: Literal["Auto", "Never"] = Field(
-        default="Never",
-        description="Never: images are not probed before injection. Auto is not served in this release.",
+        default="Auto",
+        description="Auto: a short-lived pod looks into each image before anything is injected (Python, grpcio, PYTHONPATH "
+        "of the image). Never: no such pod, where policy forbids it; what the image itself sets is then hidden by ours.",
     )
     rollout: Rollout = Field(default_factory=Rollout, description="How changes reach the Deployments.")

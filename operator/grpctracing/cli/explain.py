@@ -11,15 +11,20 @@ from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable, parse
 from grpctracing.injection import Seen, decide
+from grpctracing.injection.records import recorded, records_name
 from grpctracing.injection.select import select
 from grpctracing.kube import config, errors
+from grpctracing.kube.apply import find
 from grpctracing.kube.client import Client
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GRPC_TRACINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grpctracing.api import GrpcTracing
     from grpctracing.injection import Verdict
+    from grpctracing.injection.findings import Finding
+    from grpctracing.kube.resources import JSON
     from grpctracing.settings import Settings
 
 
@@ -32,6 +37,7 @@ async def explain(settings: Settings, environ: Mapping[str, str], deployment: tu
         objects = await client.list(GRPC_TRACINGS, namespace)
         tracings = [parse(obj) for obj in objects]
         inherited = await Inherited(client).of(live)
+        probed = await known(client, live, select(live, tracings).tracing)
     except (errors.NotFound, Unreadable) as error:
         sys.stderr.write(f"grpctracing: {error}\n")
         return 1
@@ -42,9 +48,17 @@ async def explain(settings: Settings, environ: Mapping[str, str], deployment: tu
         (records(obj) for obj in objects if tracing and obj["metadata"]["name"] == tracing.metadata.name), {}
     )
     bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
-    verdict = decide(Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap))
-    sys.stdout.write(text(f"{namespace}/{name}", verdict))
+    seen = Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap, probed=probed)
+    sys.stdout.write(text(f"{namespace}/{name}", decide(seen)))
     return 0
+
+
+async def known(client: Client, deployment: JSON, tracing: GrpcTracing | None) -> dict[str, Finding | None] | None:
+    """Return what the operator's preflight pods have found in the Deployment's images; nothing is probed for an answer."""
+    if tracing is None or tracing.spec.preflight != "Auto":
+        return None
+    kept = await find(client, CONFIG_MAPS, tracing.metadata.namespace, records_name(tracing.metadata.name))
+    return recorded(kept, deployment)
 
 
 def text(workload: str, verdict: Verdict) -> str:

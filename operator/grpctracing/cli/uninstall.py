@@ -22,7 +22,7 @@ from grpctracing.injection import Seen, decide
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, POLICIES, key_of
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, PODS, POLICIES, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ class Uninstall:
         await asyncio.gather(*(revert(deployment) for deployment in deployments if not is_own(deployment)))
         if self._refused:
             return  # a workload that still carries the injection still needs what it points at
-        for resource in (DEPLOYMENTS, *OWNED):
+        for resource in (DEPLOYMENTS, PODS, *OWNED):
             await self._delete(resource)
         for obj in tracings:
             await self._release(obj)
@@ -216,6 +216,10 @@ class Uninstall:
         for namespace in self.namespaces or (None,):
             try:
                 items = await self.client.list(resource, namespace, selector=selector)
+            except errors.Forbidden:
+                if resource is not PODS:
+                    raise
+                continue  # without that right no preflight pod was made either
             except errors.NotFound:
                 continue  # the kind is not served: the CustomResourceDefinition has been removed before
             for item in items:

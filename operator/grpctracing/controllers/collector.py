@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from grpctracing.collector import NAME, manifests
 from grpctracing.controllers.board import Facts
-from grpctracing.injection import bootstrap_config_map
+from grpctracing.injection import bootstrap_config_map, records_config_map
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.kube.apply import NameTaken, ensure, is_owned
 from grpctracing.kube.resources import BY_KIND, DEPLOYMENTS, Key, key_of
@@ -41,7 +41,8 @@ class OwnedObjects:
         trouble = await self._apply([bootstrap_config_map(tracing, self.payload)], RENAME)
         wanted = manifests(tracing, self.image)
         taken = await self._apply(wanted, EXTERNAL)
-        await self._remove_others(tracing, [bootstrap_config_map(tracing, {}), *wanted])
+        kept = [bootstrap_config_map(tracing, {}), records_config_map(tracing, {})]
+        await self._remove_others(tracing, [*kept, *wanted])
         if tracing.spec.collector.mode != "Managed":
             external = tracing.spec.collector.external
             endpoint = external.endpoint if external else ""

@@ -17,6 +17,7 @@ from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
 from grpctracing.controllers.ownership import is_own, owner_of
+from grpctracing.controllers.preflight import Preflight
 from grpctracing.controllers.proof import Proof
 from grpctracing.controllers.status import StatusController
 from grpctracing.controllers.tracing import TracingController
@@ -65,8 +66,9 @@ class Engine:
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
+        self.preflight = Preflight(client, self.world, self.workload_queue.add, settings.watch_namespaces)
         self.workloads = WorkloadController(
-            client, self.world, self.board, self.proof, Transitions(self.recorder), payload
+            client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight
         )
         self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces)
         self.tracings = TracingController(
@@ -182,6 +184,8 @@ class Engine:
             "tracing": self.tracing_queue.work(self.tracings.reconcile, workers),
             "workload": self.workload_queue.work(self.workloads.reconcile, workers),
             "status": self.status_queue.work(self.status.reconcile, 1),
+            "preflight": self.preflight.work(),
+            "preflight sweep": self.preflight.sweep(),
             "events": self.recorder.run(),
             **({"lease": self.elector.keep()} if self.elector is not None else {}),
             **({"proof": self.proof.run()} if self.settings.proof_seconds else {}),

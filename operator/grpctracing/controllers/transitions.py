@@ -25,6 +25,7 @@ TROUBLE: Final = frozenset(
         Reason.NOT_ON_TEMPLATE,
         Reason.ONLY_SIDECARS,
         Reason.IMAGE_REVERTED,
+        Reason.PREFLIGHT_FAILED,
         Reason.PYTHONPATH_FROM_SOURCE,
         Reason.UNHEALTHY,
         Reason.UNKNOWN_CONTAINER,

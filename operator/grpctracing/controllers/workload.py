@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from grpctracing.api import GrpcTracing
     from grpctracing.controllers.board import Board
+    from grpctracing.controllers.preflight import Preflight
     from grpctracing.controllers.proof import Proof
     from grpctracing.controllers.transitions import Transitions
     from grpctracing.controllers.world import World
@@ -56,6 +57,7 @@ class WorkloadController:
     proof: Proof
     transitions: Transitions
     bootstrap: Mapping[str, str]
+    preflight: Preflight
     clock: Callable[[], float] = time.monotonic
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
@@ -111,6 +113,7 @@ class WorkloadController:
     def _think(self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None) -> Verdict:
         """Decide and report in one go: no other worker can take the same rollout slot in between."""
         verdict = self._hold(key, self._decide(key, deployment, inherited, failure))
+        self._probe(key, deployment, verdict)
         if verdict.action in WRITES and self.board.refused(key):
             return verdict  # tried again now and then: until it is accepted, nothing has changed that could be told
         before = self.board.report(key, verdict)
@@ -140,6 +143,7 @@ class WorkloadController:
             payload=self.payload,
             image_busy=self.board.trying(image, key),
             image_proved=self.board.proved(image),
+            probed=self.preflight.probed(deployment, tracing) if tracing else None,
         )
         verdict = decide(seen)
         if (verdict.action is Action.INJECT or verdict.record is not None) and verdict.patch is not None:
@@ -152,6 +156,11 @@ class WorkloadController:
         if tracing is None or tracing.spec.collector.mode != "Managed":
             return None
         return self.proof.seen(key, deployment)
+
+    def _probe(self, key: Key, deployment: JSON, verdict: Verdict) -> None:
+        """Have the images looked into that the decision could not see."""
+        if verdict.probe and verdict.tracing and (tracing := self.world.tracing(Key(key.namespace, verdict.tracing))):
+            self.preflight.ask(key, deployment, tracing, verdict.probe)
 
     def _hold(self, key: Key, verdict: Verdict) -> Verdict:
         """Return *verdict*, or one that waits for what has to be there before an injection makes sense."""

@@ -16,6 +16,7 @@ from grpctracing.injection.admitted import through_policy
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
+from grpctracing.injection.preflight import hold, notes, refined, unprobed
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, Selection, select
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from grpctracing.api import Reverted
     from grpctracing.injection.failure import Failure
+    from grpctracing.injection.fitness import Probed
 
 # A tool that undoes us more often than this in ten minutes is not fought (the engine counts).
 UNDONE_LIMIT = 3
@@ -45,7 +47,7 @@ class Seen:
     wrong with the pods of the present rollout. *reverted*: what the GrpcTracing's status remembers, by workload. *payload*:
     digest of the bootstrap. *image_busy*: another workload of its namespace with the same images rolls out because of us;
     *image_proved*: one of whatever namespace is well with the injection. *policy_in_force*: under strategy
-    Admission, whether the policy is.
+    Admission, whether the policy is. *probed*: what is known of each container's image, None where nobody probes.
     """
 
     deployment: Mapping[str, Any]
@@ -65,6 +67,7 @@ class Seen:
     payload: str = ""
     image_busy: bool = False
     image_proved: bool = False
+    probed: Probed | None = None
 
 
 def decide(seen: Seen) -> Verdict:
@@ -81,7 +84,8 @@ def decide(seen: Seen) -> Verdict:
         return go_back(seen, selection)
     tracing = selection.tracing
     try:
-        wanted = plan(seen.deployment, tracing, seen.inherited)
+        wanted = plan(seen.deployment, tracing, seen.inherited, seen.probed)
+        probe = unprobed(seen.deployment, tracing, seen.probed)
     except Refusal as refusal:
         # Whatever is in place stays: the last good state is better than a guess.
         return Verdict(
@@ -94,11 +98,16 @@ def decide(seen: Seen) -> Verdict:
         )
     patch = build(seen.deployment, wanted)
     verdict = guard.take_back(seen, tracing, wanted, in_place=patch is None)
+    asked: tuple[str, ...] = ()
     if verdict is None:
-        verdict = settled(seen, tracing, wanted) if patch is None else pending(seen, tracing, wanted, patch)
+        if patch is None:
+            verdict = refined(settled(seen, tracing, wanted), wanted)
+        else:
+            verdict = pending(seen, tracing, wanted, patch, probe)
+        asked = probe if tracing.spec.rollout.mode == "Apply" else ()
     elif seen.undone > UNDONE_LIMIT:
         verdict = contested(seen)
-    return complete(verdict, seen, selection, wanted)
+    return complete(verdict, seen, selection, wanted, notes(seen.probed, wanted), asked)
 
 
 def go_back(seen: Seen, selection: Selection) -> Verdict:
@@ -135,17 +144,20 @@ def last_plan(seen: Seen) -> Plan | None:
     return None
 
 
-def pending(seen: Seen, tracing: GrpcTracing, wanted: Plan, patch: dict[str, Any]) -> Verdict:
+def pending(
+    seen: Seen, tracing: GrpcTracing, wanted: Plan, patch: dict[str, Any], probe: tuple[str, ...] = ()
+) -> Verdict:
     """Return the answer where something is to be written: whether now, later, or not at all."""
     spec, deployment = tracing.spec, seen.deployment
     names_of = ", ".join(item.name for item in wanted.containers)
     if spec.rollout.mode == "Plan":
+        more = " The image is looked into before that, and may turn out to need less." if probe else ""
         return Verdict(
             Action.NOTHING,
             State.PENDING,
             Reason.PLANNED,
             f"Would patch {names_of} and restart {deployment['spec'].get('replicas', 1)} pods; "
-            "spec.rollout.mode is Plan, so nothing is written.",
+            f"spec.rollout.mode is Plan, so nothing is written.{more}",
             patch=patch,
         )
     if seen.undone > UNDONE_LIMIT:
@@ -155,6 +167,8 @@ def pending(seen: Seen, tracing: GrpcTracing, wanted: Plan, patch: dict[str, Any
     # Where an injection is in place already, this patch may be the very cure.
     if not guard.carries(deployment) and (verdict := guard.must_wait(seen)) is not None:
         return verdict
+    if (held := hold(seen.probed, probe)) is not None:
+        return held
     if seen.progressing >= spec.rollout.max_concurrent:
         return guard.wait(
             Reason.ROLLOUT_SLOT,
@@ -236,14 +250,18 @@ def hint(wanted: Plan) -> str:
     return " Spans come with the first calls."
 
 
-def complete(verdict: Verdict, seen: Seen, selection: Selection, wanted: Plan) -> Verdict:
+def complete(
+    verdict: Verdict, seen: Seen, selection: Selection, wanted: Plan, more: str, probe: tuple[str, ...]
+) -> Verdict:
     """Return *verdict* with what all answers about a selected Deployment have in common."""
     return replace(
         verdict,
+        message=f"{verdict.message} {more}".strip(),
         tracing=selection.tracing.metadata.name if selection.tracing else None,
         service=wanted.service,
         containers=tuple(item.name for item in wanted.containers),
         others=selection.others,
+        probe=probe,
         image=guard.image_digest(seen.deployment, seen.payload),
         proved=verdict.state in {State.INJECTED, State.INSTRUMENTED} and guard.proved(seen),
     )

@@ -22,6 +22,8 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # oldest of more than ten managers into `ancient-changes`; `kubectl rollout undo` writes the template of an old ReplicaSet.
 COPIERS = frozenset({"ancient-changes", "kubectl-rollout"})
 
+OF_IMAGE = names.MOUNT_PATH + "/:"
+
 
 def owned(
     deployment: Mapping[str, Any], container: Mapping[str, Any], would_write: Mapping[str, Entry]
@@ -104,10 +106,11 @@ def is_prefixed(entry: Entry) -> bool:
     return value == names.MOUNT_PATH or value.startswith((names.MOUNT_PATH + ":", names.MOUNT_PATH + "/"))
 
 
-def prefix(original: Entry | None) -> str:
-    """Return the PYTHONPATH with ours in front of the user's *original* entry (None: the user has none)."""
+def prefix(original: Entry | None, image: str = "") -> str:
+    """Return the PYTHONPATH with ours in front of the user's *original* entry, else of what the *image* sets itself."""
     if original is None:
-        return names.MOUNT_PATH
+        # The slash marks that what follows is ours to remove: the image sets it, the Deployment does not.
+        return f"{OF_IMAGE}{image}" if image else names.MOUNT_PATH
     value = str(original.get("value") or "")
     # An empty value of the user's is remembered by the trailing slash, so that going back finds it again.
     return f"{names.MOUNT_PATH}:{value}" if value else names.MOUNT_PATH + "/"
@@ -116,9 +119,15 @@ def prefix(original: Entry | None) -> str:
 def original(entry: Entry) -> str | None:
     """Return the user's PYTHONPATH inside a prefixed *entry*; None when the user had none."""
     value = str(entry["value"])
-    if value == names.MOUNT_PATH:
+    if value == names.MOUNT_PATH or value.startswith(OF_IMAGE):
         return None
     return value.removeprefix(names.MOUNT_PATH)[1:]
+
+
+def of_image(entry: Entry) -> str:
+    """Return the image's PYTHONPATH inside a prefixed *entry*; empty when there is none."""
+    value = str(entry["value"])
+    return value.removeprefix(OF_IMAGE) if value.startswith(OF_IMAGE) else ""
 
 
 def same(one: Entry, other: Entry) -> bool:

@@ -32,7 +32,7 @@ def build(
     pod = deployment["spec"]["template"]["spec"]
     reference = wanted or remembered
     plans = {item.name: item.env for item in wanted.containers} if wanted else {}
-    mounting = set(plans) if wanted and wanted.volume else set()
+    mounting = {item.name for item in wanted.containers if item.bootstrap} if wanted and wanted.volume else set()
     our_volume = next((volume for volume in pod.get("volumes") or () if is_our_volume(volume)), None)
     changes = []
     for container in pod["containers"]:

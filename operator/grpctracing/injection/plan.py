@@ -7,23 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal, choose, service_name, wants_bootstrap
-from grpctracing.injection.environment import environment
-from grpctracing.injection.ledger import original, owned, prefix
+from grpctracing.injection.environment import environment, escape
+from grpctracing.injection.findings import Report
+from grpctracing.injection.fitness import fit
+from grpctracing.injection.ledger import of_image, original, owned, prefix
 from grpctracing.injection.offers import PINS, Entry, offers
+from grpctracing.injection.select import annotation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grpctracing.api import GrpcTracing
+    from grpctracing.injection.findings import Finding
+    from grpctracing.injection.fitness import Probed
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
-    """What one container is to carry: *env* in writing order; *kept* are the names that its user set."""
+    """What one container is to carry: *env* in writing order; *kept* are the names that its user set.
+
+    *bootstrap*: the volume is mounted, where there is one.
+    """
 
     name: str
     env: tuple[Entry, ...]
     kept: tuple[str, ...] = ()
+    bootstrap: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +43,81 @@ class Plan:
     containers: tuple[ContainerPlan, ...]
     volume: Entry | None = None
     would_write: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
+    without_python: tuple[str, ...] = ()
+    """Containers that get the variables alone, because the preflight found no Python in their image."""
+    left_out: tuple[str, ...] = ()
+    """Why other containers that were asked for are left as they are."""
 
 
 def plan(
     deployment: Mapping[str, Any],
     tracing: GrpcTracing,
     inherited: Mapping[str, frozenset[str]] | None = None,
+    probed: Probed | None = None,
     *,
     by_policy: bool = False,
 ) -> Plan:
     """Return what *deployment* is to carry for *tracing*.
 
-    *inherited* gives, per container, names that the user sets by way of `envFrom`: they count as the user's; *by_policy*
-    says it of pods, which a policy changes: then nobody has looked (`choose`), and a variable that is there twice does no
-    harm, for it stays where it is. Raises
-    Refusal when it can't be done without touching what is the user's.
+    *inherited* gives, per container, names that the user sets by way of `envFrom`: they count as the user's, as do those
+    that *probed* has found in the image. *by_policy* says it of pods, which a policy changes: then nobody has looked
+    (`choose`), and a variable that is there twice does no harm, for it stays where it is. Raises Refusal when it can't be
+    done without touching what is the user's, or when no container is fit for it.
     """
-    chosen = choose(deployment, blind=by_policy)
+    asked = choose(deployment, blind=by_policy)
     bootstrap = wants_bootstrap(deployment, tracing)
     service = service_name(deployment)
     pod = deployment["spec"]["template"]["spec"]
     live = {container["name"]: container for container in pod["containers"]}
-    metadata = deployment["metadata"]
-    full = {
-        name: environment(
-            tracing, namespace=metadata["namespace"], deployment=metadata["name"], container=name, service=service
-        )
-        for name in chosen
-    }
+    findings = (probed or {}) if bootstrap else {}
+    fits = {name: fit(live[name], findings.get(name), insisted=insists(deployment, live[name])) for name in asked}
+    chosen = tuple(name for name in asked if fits[name].variables)
+    unfit = [fits[name] for name in asked if not fits[name].variables]
+    if not chosen:
+        raise Refusal(unfit[0].reason, " ".join(item.message for item in unfit))
+    mounting = {name for name in chosen if bootstrap and fits[name].bootstrap}
+    full = {name: environment_of(deployment, tracing, name, service) for name in chosen}
     would_write = {name: {entry["name"]: entry for entry in entries} for name, entries in full.items()}
     for name in chosen:
         if not by_policy:
             refuse_duplicates(live[name])
-        if bootstrap:
+        if name in mounting:
             refuse_if_taken(live[name], pod.get("volumes") or (), (inherited or {}).get(name) or frozenset())
     plans = []
     for name in chosen:
+        finding = findings.get(name)
         ours = owned(deployment, live[name], would_write[name])
         user = {entry["name"]: entry for entry in live[name].get("env") or () if entry["name"] not in ours}
-        taken = user.keys() | ((inherited or {}).get(name) or frozenset())
+        taken = user.keys() | ((inherited or {}).get(name) or frozenset()) | image_variables(finding)
         env = subtract(full[name], taken, user)
-        if bootstrap:
-            env += bootstrap_env(live[name], taken, ours)
-        plans.append(ContainerPlan(name, tuple(env), tuple(sorted(taken & would_write[name].keys()))))
-    volume = {"name": names.VOLUME, "configMap": source(tracing)} if bootstrap else None
-    return Plan(service, tuple(plans), volume, would_write)
+        if name in mounting:
+            env += bootstrap_env(live[name], taken, ours, finding)
+        plans.append(ContainerPlan(name, tuple(env), tuple(sorted(taken & would_write[name].keys())), name in mounting))
+    volume = {"name": names.VOLUME, "configMap": source(tracing)} if mounting else None
+    without_python = tuple(name for name in chosen if bootstrap and name not in mounting)
+    return Plan(service, tuple(plans), volume, would_write, without_python, tuple(item.message for item in unfit))
+
+
+def insists(deployment: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Tell whether *container* keeps the bootstrap whatever its image has: the user asks for it, or it is there already.
+
+    Where it has no place it stands aside by itself, so taking it out again would be a restart for nothing.
+    """
+    mounted = any(mount["name"] == names.VOLUME for mount in container.get("volumeMounts") or ())
+    return mounted or annotation(deployment, names.BOOTSTRAP) is not None
+
+
+def environment_of(deployment: Mapping[str, Any], tracing: GrpcTracing, container: str, service: str) -> list[Entry]:
+    """Return what a container would carry if its user had set nothing."""
+    metadata = deployment["metadata"]
+    return environment(
+        tracing, namespace=metadata["namespace"], deployment=metadata["name"], container=container, service=service
+    )
+
+
+def image_variables(finding: Finding | None) -> frozenset[str]:
+    """Return the OTEL_* names that the image sets: as much the user's as those in the Deployment."""
+    return finding.variables if isinstance(finding, Report) else frozenset()
 
 
 def source(tracing: GrpcTracing) -> Entry:
@@ -91,14 +130,20 @@ def subtract(entries: Sequence[Entry], taken: frozenset[str] | set[str], user: M
     return [offer.entry for offer in offers(entries) if offer.holds(taken, user)]
 
 
-def bootstrap_env(container: Mapping[str, Any], taken: frozenset[str] | set[str], ours: frozenset[str]) -> list[Entry]:
+def bootstrap_env(
+    container: Mapping[str, Any], taken: frozenset[str] | set[str], ours: frozenset[str], finding: Finding | None = None
+) -> list[Entry]:
     """Return what only containers with the bootstrap carry."""
     entries = [pin.entry for pin in PINS if pin.holds(taken, {})]
     live = next((entry for entry in container.get("env") or () if entry["name"] == names.PYTHONPATH), None)
+    # Where nothing is known of the image, what was found in the last one stays: the last good state, not a guess.
+    image = of_image(live) if live is not None and names.PYTHONPATH in ours else ""
+    if isinstance(finding, Report):
+        image = escape(finding.pythonpath)
     if live is not None and names.PYTHONPATH in ours:
         value = original(live)
         live = None if value is None else {"name": names.PYTHONPATH, "value": value}
-    return [*entries, {"name": names.PYTHONPATH, "value": prefix(live)}]
+    return [*entries, {"name": names.PYTHONPATH, "value": prefix(live, image)}]
 
 
 def refuse_duplicates(container: Mapping[str, Any]) -> None:

@@ -46,6 +46,11 @@ class Reason(StrEnum):
     PYTHONPATH_FROM_SOURCE = "PythonPathFromSource"
     MOUNT_PATH_TAKEN = "MountPathTaken"
     VOLUME_NAME_TAKEN = "VolumeNameTaken"
+    PYTHON_TOO_OLD = "PythonTooOld"
+    NO_GRPCIO = "NoGrpcio"
+    ALREADY_INSTRUMENTED = "AlreadyInstrumented"
+    PREFLIGHT_FAILED = "PreflightFailed"
+    PROBING = "Probing"
     PLANNED = "Planned"
     CONTESTED = "Contested"
     PAUSED = "Paused"
@@ -62,6 +67,7 @@ class Reason(StrEnum):
     UNHEALTHY = "Unhealthy"
     REVERTED = "Reverted"
     SCALED_TO_ZERO = "ScaledToZero"
+    NOT_PYTHON = "NotPython"
     NO_SPANS_YET = "NoSpansYet"
     THROUGH_ADMISSION = "ThroughAdmission"
     UNVERIFIED = "Unverified"
@@ -73,8 +79,9 @@ class Verdict:
     """The answer for one Deployment.
 
     *tracing* is the object in whose status it is told (None: in none); *requeue* is in seconds, for what no event will
-    tell; *others* are objects that match too and stand back. *image* is the digest of its images and the bootstrap, and
-    *proved* says that pods of both have been well for a while. *record* is to be remembered before a revert is written.
+    tell; *others* are objects that match too and stand back; *probe* are containers whose images nobody has looked into yet.
+    *image* is the digest of its images and the bootstrap, and *proved* says that pods of both have been well for a while.
+    *record* is to be remembered before a revert is written.
     """
 
     action: Action
@@ -90,3 +97,4 @@ class Verdict:
     image: str = ""
     proved: bool = False
     record: Reverted | None = None
+    probe: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES: Final = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 DISRUPTION_BUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+PODS: Final = Resource("", "v1", "pods", "Pod")
 EVENTS: Final = Resource("", "v1", "events", "Event")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 GRPC_TRACINGS: Final = Resource("grpctracing.dev", "v1alpha1", "grpctracings", "GrpcTracing")
@@ -60,7 +61,7 @@ POLICIES: Final = (
     Resource("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy"),
 )
 """What the admission strategy writes: cluster-scoped, the binding first, for that is the order in which they go."""
-BY_KIND: Final = {resource.kind: resource for resource in (DEPLOYMENTS, GRPC_TRACINGS, *OWNED, *POLICIES)}
+BY_KIND: Final = {resource.kind: resource for resource in (DEPLOYMENTS, GRPC_TRACINGS, PODS, *OWNED, *POLICIES)}
 
 
 def key_of(obj: JSON) -> Key:

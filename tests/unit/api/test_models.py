@@ -21,7 +21,7 @@ def test_object_that_says_nothing_has_the_documented_defaults():
     )
     assert spec.instrumentation.excluded_services == EXCLUDED_SERVICES
     assert spec.bootstrap.enabled
-    assert spec.preflight == "Never"
+    assert spec.preflight == "Auto"
     assert (spec.rollout.mode, spec.rollout.strategy) == ("Apply", "Patch")
     assert (spec.rollout.max_concurrent, spec.rollout.health_timeout) == (5, "5m")
 
@@ -64,7 +64,7 @@ def test_wrong_type_is_told_with_its_place():
 
 def test_object_cannot_be_changed_by_accident():
     with pytest.raises(ValidationError, match="frozen"):
-        tracing().spec.preflight = "Auto"
+        tracing().spec.preflight = "Never"
 
 
 def test_it_is_read_in_camel_case_and_written_back_the_same():

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from grpctracing.api import GrpcTracing
+from grpctracing.injection.findings import Failure, Report
 
 
 def tracing(name: str = "default", *, spec: dict[str, Any] | None = None, **metadata: Any) -> GrpcTracing:
@@ -183,3 +184,24 @@ def tracings(draw: st.DrawFn) -> GrpcTracing:
             external["headersSecretRef"] = {"name": "token", "key": "headers"}
         spec["collector"] = {"mode": "External", "external": external}
     return tracing(spec=spec)
+
+
+FINDINGS = st.sampled_from(
+    [
+        None,
+        Failure("the quota is used up"),
+        Report(),
+        Report((2, 7)),
+        Report((3, 11)),
+        Report((3, 11), "1.60.0"),
+        Report((3, 11), "1.60.0", pythonpath="/image:/lib"),
+        Report((3, 11), "1.60.0", pythonpath="/image/$(LOG_LEVEL)", variables=frozenset({"OTEL_PROPAGATORS"})),
+    ]
+)
+
+
+@st.composite
+def probes(draw: st.DrawFn) -> dict[str, Any] | None:
+    """What the preflight may know of the containers that `deployments` makes."""
+    names = ["app", "worker", "istio-proxy", "b", "web"]
+    return draw(st.none() | st.fixed_dictionaries(dict.fromkeys(names, FINDINGS)))

@@ -9,17 +9,18 @@ from hypothesis import strategies as st
 
 from grpctracing.injection import build, plan
 from grpctracing.injection.containers import Refusal
-from tests.unit.injection.builders import deployments, tracings
+from tests.unit.injection.builders import deployments, probes, tracings
 from tests.unit.injection.server import inject
 
 MANY = settings(max_examples=2_000, deadline=None)
 SOME = settings(max_examples=500, deadline=None)
+FEW = settings(max_examples=200, deadline=None)
 
 
-def planned(deployment, tracing):
+def planned(deployment, tracing, probed=None):
     """The plan, or None where the user's own set-up refuses it."""
     try:
-        return plan(deployment, tracing)
+        return plan(deployment, tracing, probed=probed)
     except Refusal:
         return None
 
@@ -33,9 +34,9 @@ def pod(deployment):
 
 
 @MANY
-@given(deployments(), tracings())
-def test_revert_is_the_exact_inverse_of_inject(deployment, tracing):
-    wanted = planned(deployment, tracing)
+@given(deployments(), tracings(), probes())
+def test_revert_is_the_exact_inverse_of_inject(deployment, tracing, probed):
+    wanted = planned(deployment, tracing, probed)
     injected = inject(deployment, wanted and build(deployment, wanted))
     reverted = inject(injected, build(injected, None, remembered=wanted))
     assert reverted["spec"] == deployment["spec"]
@@ -44,13 +45,35 @@ def test_revert_is_the_exact_inverse_of_inject(deployment, tracing):
 
 
 @SOME
-@given(deployments(), tracings())
-def test_injecting_twice_writes_once(deployment, tracing):
-    wanted = planned(deployment, tracing)
+@given(deployments(), tracings(), probes())
+def test_injecting_twice_writes_once(deployment, tracing, probed):
+    wanted = planned(deployment, tracing, probed)
     if wanted is None:
         return
     injected = inject(deployment, build(deployment, wanted))
-    assert build(injected, plan(injected, tracing)) is None
+    assert build(injected, plan(injected, tracing, probed=probed)) is None
+
+
+@FEW
+@given(deployments(), tracings(), probes(), probes())
+def test_a_changed_image_reverts_as_exactly(deployment, tracing, first, second):
+    wanted = planned(deployment, tracing, first)
+    once = inject(deployment, wanted and build(deployment, wanted))
+    again = planned(once, tracing, second)
+    twice = inject(once, again and build(once, again))
+    assert inject(twice, build(twice, None))["spec"] == deployment["spec"]
+
+
+@FEW
+@given(deployments(), tracings(), probes())
+def test_an_image_that_nobody_has_looked_into_yet_changes_nothing(deployment, tracing, probed):
+    wanted = planned(deployment, tracing, probed)
+    if wanted is None or wanted.left_out or wanted.without_python:
+        return
+    injected = inject(deployment, build(deployment, wanted))
+    unknown = plan(injected, tracing, probed={})
+    paths = [{e["name"]: e.get("value") for e in item.env}.get("PYTHONPATH") for item in unknown.containers]
+    assert paths == [{e["name"]: e.get("value") for e in item.env}.get("PYTHONPATH") for item in wanted.containers]
 
 
 @MANY

@@ -1,0 +1,230 @@
+"""Preflight pods: made for images that nobody has looked into, a few at a time, read, deleted; what they found is kept.
+
+A job is level-triggered like everything here: each look at it makes the pod, reads it, or ends it. Reports are kept in a
+ConfigMap and survive the operator; failures in memory, until it is worth another try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from grpctracing import telemetry
+from grpctracing.controllers.ownership import controllers, is_own
+from grpctracing.controllers.world import Unreadable
+from grpctracing.injection import findings, probing, records
+from grpctracing.injection.findings import Failure, Report
+from grpctracing.kube import errors
+from grpctracing.kube.apply import NameTaken, ensure, find
+from grpctracing.kube.queue import Queue
+from grpctracing.kube.resources import CONFIG_MAPS, PODS, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grpctracing.api import GrpcTracing
+    from grpctracing.controllers.world import World
+    from grpctracing.injection.findings import Finding
+    from grpctracing.kube.client import Client
+    from grpctracing.kube.resources import JSON
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 3
+POLL_SECONDS: Final = 0.5
+BOOTSTRAP_SECONDS: Final = 1.0
+PATIENCE: Final = probing.DEADLINE + 30.0
+"""Seconds for a pod from its creation: what is never scheduled never meets its own deadline."""
+RETRY_SECONDS: Final = 3600.0
+RETRY_PULL_SECONDS: Final = 300.0
+REMEMBERED: Final = 5000
+SELECTOR: Final = ",".join(
+    f"{name}={value}" for name, value in (*probing.COMPONENT.items(), ("app.kubernetes.io/managed-by", "grpctracing"))
+)
+
+
+@dataclass(slots=True)
+class Job:
+    """One image to look into, for the GrpcTracing *tracing*; *waiting* want to hear of it. *since*: when its pod was made."""
+
+    tracing: Key
+    image: str
+    pod: JSON
+    waiting: set[Key]
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class Preflight:
+    """Knows what was found and finds out the rest; *look* has a workload looked at again."""
+
+    client: Client
+    world: World
+    look: Callable[[Key], None]
+    namespaces: tuple[str, ...] = ()
+    clock: Callable[[], float] = time.monotonic
+    queue: Queue = field(default_factory=lambda: Queue("preflight"))
+    _jobs: dict[Key, Job] = field(default_factory=dict)
+    _known: dict[Key, tuple[float, Finding]] = field(default_factory=dict)
+    """Until when what is believed: failures, and reports that could not be kept in the ConfigMap."""
+    _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def probed(self, deployment: JSON, tracing: GrpcTracing) -> dict[str, Finding | None] | None:
+        """Return container → what is known of its image; None where the object wants no preflight. Costs no call."""
+        if tracing.spec.preflight != "Auto":
+            return None
+        namespace = tracing.metadata.namespace
+        kept = self.world.owned[CONFIG_MAPS.kind].get(Key(namespace, records.records_name(tracing.metadata.name)))
+        answers = records.recorded(kept, deployment)
+        for container in deployment["spec"]["template"]["spec"]["containers"]:
+            until, finding = self._known.get(Key(namespace, probing.digest(container)), (0.0, None))
+            if answers[container["name"]] is None and until > self.clock():
+                answers[container["name"]] = finding
+        return answers
+
+    def ask(self, workload: Key, deployment: JSON, tracing: GrpcTracing, containers: tuple[str, ...]) -> None:
+        """Have the images of *containers* looked into; the workload is looked at again when something is known."""
+        for container in deployment["spec"]["template"]["spec"]["containers"]:
+            if container["name"] in containers:
+                key = Key(workload.namespace, probing.digest(container))
+                owner = Key(workload.namespace, tracing.metadata.name)
+                pod = probing.manifest(deployment, container, tracing)
+                job = self._jobs.setdefault(key, Job(owner, container.get("image", ""), pod, set()))
+                job.waiting.add(workload)
+                self.queue.add_after(key, 0.0)
+
+    async def work(self) -> None:
+        """Work until cancelled."""
+        await self.queue.work(self.reconcile, AT_ONCE)
+
+    async def sweep(self) -> None:
+        """Remove what an earlier process left, then be quiet until cancelled."""
+        for namespace in self.namespaces or (None,):
+            try:
+                for pod in await self.client.list(PODS, namespace, selector=SELECTOR):
+                    if any(controllers(pod)) and not self._at_work(pod):
+                        await self.client.delete(PODS, pod)
+            except errors.ApiError as error:  # no right to pods: then there are none of ours either
+                log.warning("preflight pods not cleaned up", extra={"namespace": namespace or "*", "error": str(error)})
+        await asyncio.Event().wait()
+
+    def _at_work(self, pod: JSON) -> bool:
+        """Tell whether a job of this process has made *pod*, or has found it and waits for it."""
+        key = Key(pod["metadata"]["namespace"], pod["metadata"]["name"].removeprefix(probing.pod_name("")))
+        return key in self._jobs and self._jobs[key].since is not None
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one job a step on. Idempotent; returns when to come back."""
+        job = self._jobs.get(key)
+        if job is None:
+            return None
+        tracing = self._wanting(job)
+        if tracing is None:
+            await self._end(key, job)
+        elif job.since is None:
+            return await self._start(key, job, tracing)
+        else:
+            pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
+            finding = self._read(job, pod)
+            if finding is None:
+                return POLL_SECONDS
+            await self._keep(key, job, tracing, finding)
+            await self._end(key, job, pod)
+        return None
+
+    def _wanting(self, job: Job) -> GrpcTracing | None:
+        """Return the object that the job is for, as long as it wants one."""
+        try:
+            tracing = self.world.tracing(job.tracing)
+        except Unreadable:
+            return None
+        if tracing is None or tracing.metadata.deletion_timestamp is not None or tracing.spec.preflight != "Auto":
+            return None
+        return tracing
+
+    def _next(self) -> None:
+        """Have the first job looked at that waits for its turn and can go on."""
+        for key, job in self._jobs.items():
+            if job.since is None and ((tracing := self._wanting(job)) is None or self.world.has_bootstrap(tracing)):
+                self.queue.add(key)
+                return
+
+    async def _start(self, key: Key, job: Job, tracing: GrpcTracing) -> float | None:
+        if not self.world.has_bootstrap(tracing):
+            self._next()
+            return BOOTSTRAP_SECONDS
+        if sum(other.since is not None for other in self._jobs.values()) >= AT_ONCE:
+            return None  # the one that ends has the next looked at
+        job.since = self.clock()  # before the call: the place is taken
+        try:
+            await self.client.create(PODS, key.namespace, job.pod)
+        except errors.Conflict:
+            # An earlier process made it, or its predecessor still goes: a look at it tells, and one that is gone is made anew.
+            live = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                job.since = None
+        except errors.Unavailable:
+            job.since = None
+            raise
+        except errors.ApiError as error:
+            await self._keep(
+                key, job, tracing, Failure(f"the API server refuses the preflight pod: {error.message[:300]}")
+            )
+            await self._end(key, job)
+            return None
+        return POLL_SECONDS
+
+    def _read(self, job: Job, pod: JSON | None) -> Finding | None:
+        if pod is None:
+            return Failure("somebody deleted the preflight pod")
+        if not (is_own(pod) and set(controllers(pod)) & set(controllers(job.pod))):
+            return Failure(f"a pod {pod['metadata']['name']} exists that is not ours")
+        finding = findings.read(pod)
+        if finding is None and job.since is not None and self.clock() - job.since > PATIENCE:
+            return findings.unstarted(pod)
+        return finding
+
+    async def _keep(self, key: Key, job: Job, tracing: GrpcTracing, finding: Finding) -> None:
+        telemetry.PREFLIGHTS.labels("report" if isinstance(finding, Report) else "failure").inc()
+        fields = {"image": job.image, "tracing": str(job.tracing)}
+        if isinstance(finding, Failure):
+            log.warning("image not probed", extra={**fields, "why": finding.why})
+            self._remember(key, finding, RETRY_PULL_SECONDS if finding.unpullable else RETRY_SECONDS)
+            return
+        log.info("image probed", extra={**fields, "python": finding.python, "grpcio": finding.grpcio})
+        store = self.world.owned[CONFIG_MAPS.kind]
+        name = Key(key.namespace, records.records_name(tracing.metadata.name))
+        async with self._recording:  # each writes the whole: two at once would lose one
+            live = store.get(name)
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            entries = {**((live or {}).get("data") or {}), key.name: records.record(finding, job.image, now)}
+            try:
+                written = await ensure(self.client, records.records_config_map(tracing, entries), live)
+            except NameTaken as error:
+                log.warning("finding not kept", extra={**fields, "error": str(error)})
+                self._remember(key, finding, RETRY_SECONDS)
+                return
+            if written is not None:
+                store.put(written)
+
+    def _remember(self, key: Key, finding: Finding, seconds: float) -> None:
+        now = self.clock()
+        self._known = {known: entry for known, entry in self._known.items() if entry[0] > now}
+        if len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[key] = (now + seconds, finding)
+
+    async def _end(self, key: Key, job: Job, pod: JSON | None = None) -> None:
+        """Delete the pod if there is one of ours, and tell those that wait."""
+        if pod is None and job.since is not None:
+            pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
+        if pod is not None and is_own(pod):
+            await self.client.delete(PODS, pod)
+        self._jobs.pop(key, None)
+        self._next()
+        for workload in job.waiting:
+            self.look(workload)

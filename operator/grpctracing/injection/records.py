@@ -1,0 +1,61 @@
+"""The ConfigMap in which findings outlive the operator: one entry per image, so that a restart looks into nothing again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from grpctracing.injection import names
+from grpctracing.injection.findings import parse, text
+from grpctracing.injection.probing import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpctracing.api import GrpcTracing
+    from grpctracing.injection.findings import Finding, Report
+
+MOST: Final = 1000
+"""Entries; with more, the oldest are dropped. An entry has some 400 bytes, a ConfigMap holds a mebibyte."""
+
+
+def records_name(tracing: str) -> str:
+    """Return the name of the ConfigMap with what was found for the GrpcTracing *tracing*."""
+    return f"grpctracing-{tracing}-preflight"
+
+
+def recorded(config_map: Mapping[str, Any] | None, deployment: Mapping[str, Any]) -> dict[str, Finding | None]:
+    """Return container → what is recorded of its image, or None; an entry that cannot be read is none."""
+    entries = (config_map or {}).get("data") or {}
+    keys = {item["name"]: digest(item) for item in deployment["spec"]["template"]["spec"]["containers"]}
+    return {name: parse(entries[key]) if key in entries else None for name, key in keys.items()}
+
+
+def record(report: Report, image: str, now: str) -> str:
+    """Return the entry for *report*; *image* and *now* (RFC 3339) are there for people, and for dropping the oldest."""
+    return json.dumps({"image": image, "at": now, **json.loads(text(report))})
+
+
+def records_config_map(tracing: GrpcTracing, entries: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest with the newest of *entries* (key → `record`)."""
+    metadata = tracing.metadata
+    newest = sorted(entries.items(), key=lambda item: age(item[1]), reverse=True)[:MOST]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": records_name(metadata.name),
+            "namespace": metadata.namespace,
+            "labels": {names.MANAGED_BY_LABEL: names.FIELD_MANAGER, names.TRACING_LABEL: metadata.name},
+            "ownerReferences": [tracing.owner_reference],
+        },
+        "data": dict(sorted(newest)),
+    }
+
+
+def age(entry: str) -> str:
+    """Return when an entry was made; an unreadable one is older than all."""
+    try:
+        return str(json.loads(entry)["at"])
+    except (ValueError, KeyError, TypeError):
+        return ""
