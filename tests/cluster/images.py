@@ -131,6 +131,13 @@ IMAGES: dict[str, Built | Binary] = {
     ),
     "grpctracing/test-python27:dev": _old_python("python2.7"),
     "grpctracing/test-python37:dev": _old_python("pypy3"),
+    "grpctracing/test-image-path:dev": Built(
+        REPOSITORY,
+        "tests/cluster/containers/image-path/Dockerfile",
+        ("tests/cluster/containers/image-path", "examples/requirements.txt", "examples/proto", "examples/payment"),
+        _PYTHON,
+        requirements="examples/requirements.txt",
+    ),
     "grpctracing/test-nopython:dev": Binary(_TOOLS["nopython"], "nopython"),
 }
 if (_python36 := interpreters.find("3.6")) is not None:

@@ -117,11 +117,11 @@ def pods_of(scenario: Scenario, name: str = "payment-service") -> dict[str, int]
 
 
 def tracing(namespace: str, **spec: Any) -> dict[str, Any]:
-    """Return a GrpcTracing that sends to the Collector of production; *spec* wins."""
+    """Return a GrpcTracing that sends to the Collector of production, without preflight; *spec* wins."""
     external = {"mode": "External", "external": {"endpoint": "http://otel-collector.production:4317"}}
     return {
         "apiVersion": "grpctracing.dev/v1alpha1",
         "kind": "GrpcTracing",
         "metadata": {"name": "default", "namespace": namespace},
-        "spec": {"collector": external, **spec},
+        "spec": {"collector": external, "preflight": "Never", **spec},
     }
