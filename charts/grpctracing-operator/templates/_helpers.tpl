@@ -132,7 +132,8 @@ volumeMounts:
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
-  resources: [pods] # preflight pods: made, read, deleted; list: to find what was left. Nothing is ever written to another pod.
+  # Preflight pods: made, read, deleted; nothing is ever written to another pod. list: also to see why a rollout stands still.
+  resources: [pods]
   verbs: [get, list, create, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets] # of a Collector with more than one replica
@@ -141,10 +142,7 @@ volumeMounts:
   resources: [events]
   verbs: [create]
 - apiGroups: [apps]
-  resources: [replicasets] # and pods: why a rollout with the injection stands still
-  verbs: [list]
-- apiGroups: [""]
-  resources: [pods]
+  resources: [replicasets] # why a rollout with the injection stands still
   verbs: [list]
 {{- end -}}
 

@@ -66,7 +66,7 @@ class Engine:
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
-        self.preflight = Preflight(client, self.world, self.workload_queue.add, settings.watch_namespaces)
+        self.preflight = Preflight(client, self.world, payload, self.workload_queue.add, settings.watch_namespaces)
         self.workloads = WorkloadController(
             client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight
         )

@@ -24,7 +24,7 @@ from grpctracing.kube.queue import Queue
 from grpctracing.kube.resources import CONFIG_MAPS, PODS, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from grpctracing.api import GrpcTracing
     from grpctracing.controllers.world import World
@@ -60,10 +60,11 @@ class Job:
 
 @dataclass(slots=True)
 class Preflight:
-    """Knows what was found and finds out the rest; *look* has a workload looked at again."""
+    """Knows what was found and finds out the rest, with the *bootstrap* of this release; *look* has a workload looked at again."""
 
     client: Client
     world: World
+    bootstrap: Mapping[str, str]
     look: Callable[[Key], None]
     namespaces: tuple[str, ...] = ()
     clock: Callable[[], float] = time.monotonic
@@ -146,15 +147,19 @@ class Preflight:
             return None
         return tracing
 
+    def _ready(self, tracing: GrpcTracing) -> bool:
+        """Tell whether the probe is there to be mounted."""
+        return self.world.has_bootstrap(tracing, self.bootstrap)
+
     def _next(self) -> None:
         """Have the first job looked at that waits for its turn and can go on."""
         for key, job in self._jobs.items():
-            if job.since is None and ((tracing := self._wanting(job)) is None or self.world.has_bootstrap(tracing)):
+            if job.since is None and ((tracing := self._wanting(job)) is None or self._ready(tracing)):
                 self.queue.add(key)
                 return
 
     async def _start(self, key: Key, job: Job, tracing: GrpcTracing) -> float | None:
-        if not self.world.has_bootstrap(tracing):
+        if not self._ready(tracing):
             self._next()
             return BOOTSTRAP_SECONDS
         if sum(other.since is not None for other in self._jobs.values()) >= AT_ONCE:

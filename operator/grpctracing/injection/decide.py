@@ -165,10 +165,9 @@ def pending(
     if deployment["spec"].get("paused"):
         return guard.wait(Reason.PAUSED, "The rollout is paused; injection follows `kubectl rollout resume`.")
     # Where an injection is in place already, this patch may be the very cure.
-    if not guard.carries(deployment) and (verdict := guard.must_wait(seen)) is not None:
-        return verdict
-    if (held := hold(seen.probed, probe)) is not None:
-        return held
+    waits = None if guard.carries(deployment) else guard.must_wait(seen)
+    if (waits := waits or hold(seen.probed, probe)) is not None:
+        return waits
     if seen.progressing >= spec.rollout.max_concurrent:
         return guard.wait(
             Reason.ROLLOUT_SLOT,

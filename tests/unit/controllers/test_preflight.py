@@ -79,7 +79,7 @@ class Desk:
         config_map = bootstrap_config_map(self.tracing, {})
         config_map["metadata"]["resourceVersion"] = "1"
         self.world.owned["ConfigMap"].put(config_map)
-        self.preflight = Preflight(self.server, self.world, self.looked.append, clock=lambda: self.now)
+        self.preflight = Preflight(self.server, self.world, {}, self.looked.append, clock=lambda: self.now)
 
     def ask(self, given, workload=WORKLOAD):
         """Ask for the only container of *given*; return the job's key and the pod's name."""
