@@ -60,8 +60,8 @@ def _make(place: Path, python: str, requirements: tuple[str, ...]) -> None:
     shutil.rmtree(place, ignore_errors=True)
     environ = {key: text for key, text in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     for command in (
-        [python, "-m", "venv", place],
-        [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
+        [python, "-m", "venv", str(place)],
+        [str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *requirements],
     ):
         done = subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"

@@ -8,6 +8,7 @@ looked at, at the latest with the resync.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass, field, replace
@@ -61,14 +62,24 @@ class Admission:
     """What was last found or put in place, and when: from then on there is a policy with a binding."""
     _written: dict[Key, float] = field(default_factory=dict)
     _swept: bool = False
+    _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def sweep(self) -> None:
-        """See what is there at the start, and remove what no GrpcTracing stands behind; never fails.
+    async def run(self) -> None:
+        """Sweep at the start, then be quiet until cancelled."""
+        await self.sweep()
+        await asyncio.Event().wait()
+
+    async def sweep(self) -> bool:
+        """See what is there at the start, and remove what no GrpcTracing stands behind; never fails. Return whether it is known now.
 
         Without an answer from the API server it is done again before the next policy is looked at.
         """
-        if self._swept or not self.cluster_wide:
-            return
+        async with self._sweeping:
+            if not self._swept and self.cluster_wide:
+                await self._sweep()
+        return self._swept or not self.cluster_wide
+
+    async def _sweep(self) -> None:
         try:
             for resource in POLICIES:
                 for obj in await self.client.list(resource, selector=OWNED_SELECTOR):

@@ -184,6 +184,7 @@ class Engine:
             "tracing": self.tracing_queue.work(self.tracings.reconcile, workers),
             "workload": self.workload_queue.work(self.workloads.reconcile, workers),
             "status": self.status_queue.work(self.status.reconcile, 1),
+            "admission": self.admission.run(),
             "preflight": self.preflight.work(),
             "preflight sweep": self.preflight.sweep(),
             "events": self.recorder.run(),
@@ -209,7 +210,6 @@ class Engine:
         log.info("synced", extra={"deployments": len(self.world.deployments), "tracings": len(self.world.tracings)})
         if self.elector is not None:
             await self.elector.acquire()
-        await self.admission.sweep()
 
 
 def substance(obj: JSON | None) -> tuple[object, ...] | None:

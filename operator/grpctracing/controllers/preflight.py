@@ -70,8 +70,10 @@ class Preflight:
     clock: Callable[[], float] = time.monotonic
     queue: Queue = field(default_factory=lambda: Queue("preflight"))
     _jobs: dict[Key, Job] = field(default_factory=dict)
+    _busy: set[Key] = field(default_factory=set)
+    """Jobs that have a pod, or are about to."""
     _known: dict[Key, tuple[float, Finding]] = field(default_factory=dict)
-    """Until when what is believed: failures, and reports that could not be kept in the ConfigMap."""
+    """What is believed: failures, and reports that could not be kept in the ConfigMap; and when to look again, see `due`."""
     _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def probed(self, deployment: JSON, tracing: GrpcTracing) -> dict[str, Finding | None] | None:
@@ -82,10 +84,19 @@ class Preflight:
         kept = self.world.owned[CONFIG_MAPS.kind].get(Key(namespace, records.records_name(tracing.metadata.name)))
         answers = records.recorded(kept, deployment)
         for container in deployment["spec"]["template"]["spec"]["containers"]:
-            until, finding = self._known.get(Key(namespace, probing.digest(container)), (0.0, None))
-            if answers[container["name"]] is None and until > self.clock():
+            _, finding = self._known.get(Key(namespace, probing.digest(container)), (0.0, None))
+            if answers[container["name"]] is None:
                 answers[container["name"]] = finding
         return answers
+
+    def due(self, deployment: JSON, tracing: GrpcTracing) -> tuple[str, ...]:
+        """Return the containers whose images are worth another look. What is known of them counts until there is something new."""
+        namespace = tracing.metadata.namespace
+        return tuple(
+            container["name"]
+            for container in deployment["spec"]["template"]["spec"]["containers"]
+            if self._known.get(Key(namespace, probing.digest(container)), (self.clock() + 1, None))[0] <= self.clock()
+        )
 
     def ask(self, workload: Key, deployment: JSON, tracing: GrpcTracing, containers: tuple[str, ...]) -> None:
         """Have the images of *containers* looked into; the workload is looked at again when something is known."""
@@ -129,23 +140,31 @@ class Preflight:
         elif job.since is None:
             return await self._start(key, job, tracing)
         else:
-            pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
-            finding = self._read(job, pod)
+            pod, finding = await self._look(key, job)
             if finding is None:
                 return POLL_SECONDS
             await self._keep(key, job, tracing, finding)
             await self._end(key, job, pod)
         return None
 
+    async def _look(self, key: Key, job: Job) -> tuple[JSON | None, Finding | None]:
+        try:
+            pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
+        except errors.Unavailable:
+            raise
+        except errors.ApiError as error:
+            return None, Failure(f"the API server does not show the preflight pod: {error.message[:300]}")
+        return pod, self._read(job, pod)
+
     def _wanting(self, job: Job) -> GrpcTracing | None:
-        """Return the object that the job is for, as long as it wants one."""
+        """Return the object that the job is for, as long as it wants one. `Plan` writes nothing, also not what was asked for before."""
         try:
             tracing = self.world.tracing(job.tracing)
         except Unreadable:
             return None
         if tracing is None or tracing.metadata.deletion_timestamp is not None or tracing.spec.preflight != "Auto":
             return None
-        return tracing
+        return tracing if (tracing.spec.rollout.mode, tracing.spec.rollout.strategy) == ("Apply", "Patch") else None
 
     def _ready(self, tracing: GrpcTracing) -> bool:
         """Tell whether the probe is there to be mounted."""
@@ -162,26 +181,32 @@ class Preflight:
         if not self._ready(tracing):
             self._next()
             return BOOTSTRAP_SECONDS
-        if sum(other.since is not None for other in self._jobs.values()) >= AT_ONCE:
+        if len(self._busy) >= AT_ONCE:
             return None  # the one that ends has the next looked at
         job.since = self.clock()  # before the call: the place is taken
+        self._busy.add(key)
         try:
             await self.client.create(PODS, key.namespace, job.pod)
         except errors.Conflict:
             # An earlier process made it, or its predecessor still goes: a look at it tells, and one that is gone is made anew.
             live = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
             if live is None or live["metadata"].get("deletionTimestamp"):
-                job.since = None
+                self._give_up_place(key, job)
         except errors.Unavailable:
-            job.since = None
+            self._give_up_place(key, job)
             raise
         except errors.ApiError as error:
+            self._give_up_place(key, job)
             await self._keep(
                 key, job, tracing, Failure(f"the API server refuses the preflight pod: {error.message[:300]}")
             )
             await self._end(key, job)
             return None
         return POLL_SECONDS
+
+    def _give_up_place(self, key: Key, job: Job) -> None:
+        job.since = None
+        self._busy.discard(key)
 
     def _read(self, job: Job, pod: JSON | None) -> Finding | None:
         if pod is None:
@@ -209,7 +234,7 @@ class Preflight:
             entries = {**((live or {}).get("data") or {}), key.name: records.record(finding, job.image, now)}
             try:
                 written = await ensure(self.client, records.records_config_map(tracing, entries), live)
-            except NameTaken as error:
+            except (NameTaken, errors.ApiError) as error:  # a quota, a webhook: what was found is true all the same
                 log.warning("finding not kept", extra={**fields, "error": str(error)})
                 self._remember(key, finding, RETRY_SECONDS)
                 return
@@ -217,18 +242,23 @@ class Preflight:
                 store.put(written)
 
     def _remember(self, key: Key, finding: Finding, seconds: float) -> None:
-        now = self.clock()
-        self._known = {known: entry for known, entry in self._known.items() if entry[0] > now}
+        self._known.pop(key, None)
         if len(self._known) >= REMEMBERED:
             self._known.pop(next(iter(self._known)))
-        self._known[key] = (now + seconds, finding)
+        self._known[key] = (self.clock() + seconds, finding)
 
     async def _end(self, key: Key, job: Job, pod: JSON | None = None) -> None:
-        """Delete the pod if there is one of ours, and tell those that wait."""
-        if pod is None and job.since is not None:
-            pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
-        if pod is not None and is_own(pod):
-            await self.client.delete(PODS, pod)
+        """Delete the pod if there is one of ours, and tell those that wait. A refusal must not keep the place: three would stop all of it."""
+        try:
+            if pod is None and job.since is not None:
+                pod = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
+            if pod is not None and is_own(pod):
+                await self.client.delete(PODS, pod)
+        except errors.Unavailable:
+            raise
+        except errors.ApiError as error:  # it has a deadline, and goes with its owner
+            log.warning("preflight pod not deleted", extra={"image": job.image, "error": str(error)})
+        self._give_up_place(key, job)
         self._jobs.pop(key, None)
         self._next()
         for workload in job.waiting:

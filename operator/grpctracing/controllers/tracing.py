@@ -97,7 +97,10 @@ class TracingController:
 
     async def _leave(self, key: Key, uid: str) -> float | None:
         """Have every workload brought back, then remove what is owned, then let the object go."""
-        await self.admission.remove(key)  # first: what is reverted now must not come back by the other way
+        # First: what is reverted now must not come back by the other way.
+        if not await self.admission.sweep():
+            return TAKEN_SECONDS
+        await self.admission.remove(key)
         try:
             waiting = self._still_injected(key.namespace)
         except Unreadable as error:

@@ -27,6 +27,7 @@ TROUBLE: Final = frozenset(
         Reason.IMAGE_REVERTED,
         Reason.PREFLIGHT_FAILED,
         Reason.PYTHONPATH_FROM_SOURCE,
+        Reason.TOO_MANY_REVERTED,
         Reason.UNHEALTHY,
         Reason.UNKNOWN_CONTAINER,
         Reason.UNKNOWN_TRACING,

@@ -159,8 +159,11 @@ class WorkloadController:
 
     def _probe(self, key: Key, deployment: JSON, verdict: Verdict) -> None:
         """Have the images looked into that the decision could not see."""
-        if verdict.probe and verdict.tracing and (tracing := self.world.tracing(Key(key.namespace, verdict.tracing))):
-            self.preflight.ask(key, deployment, tracing, verdict.probe)
+        if verdict.tracing is None or not (verdict.probe or verdict.reason is Reason.PREFLIGHT_FAILED):
+            return
+        tracing = self.world.tracing(Key(key.namespace, verdict.tracing))
+        if tracing is not None and (asked := verdict.probe or self.preflight.due(deployment, tracing)):
+            self.preflight.ask(key, deployment, tracing, asked)
 
     def _hold(self, key: Key, verdict: Verdict) -> Verdict:
         """Return *verdict*, or one that waits for what has to be there before an injection makes sense."""

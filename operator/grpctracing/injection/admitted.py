@@ -113,6 +113,9 @@ def taking_out(seen: Seen, tracing: GrpcTracing, revert: Verdict) -> Verdict:
     """Return when our patch is taken out of a Deployment whose next pods come through the policy."""
     rollout_ = tracing.spec.rollout
     name = tracing.metadata.name
+    if abandoned(seen):  # whoever put it in waits for that before it goes
+        message = "The GrpcTracing that the patch came from is going, or gone."
+        return said(Action.REVERT, State.PROGRESSING, Reason.PATCHING, message, tracing=name, patch=revert.patch)
     if rollout_.mode == "Plan":
         message = "Would take the patch out and let pods come through the policy; spec.rollout.mode is Plan."
         return said(Action.NOTHING, State.PENDING, Reason.PLANNED, message, tracing=name, patch=revert.patch)
@@ -124,6 +127,14 @@ def taking_out(seen: Seen, tracing: GrpcTracing, revert: Verdict) -> Verdict:
         return said(Action.WAIT, State.PENDING, Reason.ROLLOUT_SLOT, message, tracing=name, requeue=SLOT_SECONDS)
     message = "New pods come through the policy instead."
     return said(Action.REVERT, State.PROGRESSING, Reason.PATCHING, message, tracing=name, patch=revert.patch)
+
+
+def abandoned(seen: Seen) -> bool:
+    """Tell whether the patch came from a GrpcTracing that is being deleted or no longer there."""
+    living = {names.config_map_name(t.metadata.name) for t in seen.tracings if t.metadata.deletion_timestamp is None}
+    volumes = seen.deployment["spec"]["template"]["spec"].get("volumes") or ()
+    sources = {(each.get("configMap") or {}).get("name") for each in volumes if each["name"] == names.VOLUME}
+    return bool(sources) and not sources & living
 
 
 def waiting(tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[State, Reason, str, None]:

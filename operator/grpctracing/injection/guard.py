@@ -34,6 +34,8 @@ LONG_AGO: Final = 60.0
 """Seconds after the end of a rollout when that is no question any more, also where nobody has watched the pods since."""
 TURN: Final = 2.0
 """Seconds after which a workload that waits for its turn asks again."""
+AGAIN: Final = 60.0
+"""Seconds after which is looked again whether what was taken back elsewhere still speaks against it: no event tells."""
 CAUSED_BY_IMAGE: Final = frozenset({Cause.CRASH, Cause.NOT_READY})
 
 
@@ -131,11 +133,13 @@ def must_wait(seen: Seen) -> Verdict | None:
             Reason.IMAGE_REVERTED,
             f'Has the image of "{twin.name}", which failed with the injection: {twin.evidence}. Tried when the image or the '
             f"release changes, or when you annotate it {names.RETRY}=true.",
+            requeue=AGAIN,
         )
     if len(others) >= MAX_REVERTED:
         return wait(
             Reason.TOO_MANY_REVERTED,
             f"{len(others)} Deployments of this GrpcTracing have been taken back, so no other is tried: see status.reverted.",
+            AGAIN,
         )
     if seen.image_busy and not seen.image_proved:
         return wait(

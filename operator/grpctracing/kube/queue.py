@@ -96,6 +96,8 @@ class Queue:
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
+            # Most keys need no call, so nothing else would let others in, a Lease's renewal among them, until the last is done.
+            await asyncio.sleep(0)
 
     async def _take(self) -> Key:
         while not self._ready:

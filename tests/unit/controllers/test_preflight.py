@@ -127,15 +127,19 @@ async def test_a_pod_that_never_runs_is_given_up(desk):
         pytest.param({"waiting": {"reason": "ImagePullBackOff"}}, RETRY_PULL_SECONDS, id="no image"),
     ],
 )
-async def test_a_failure_is_believed_for_a_while(desk, state, seconds):
+async def test_a_failure_is_believed_until_there_is_something_new_and_worth_another_look_after_a_while(
+    desk, state, seconds
+):
     given = deployment()
     key, pod = desk.ask(given)
     await desk.preflight.reconcile(key)
     desk.server.says(pod, state)
     await desk.preflight.reconcile(key)
     assert isinstance(desk.known(given), Failure)
+    assert desk.preflight.due(given, desk.tracing) == ()
     desk.now = seconds + 1
-    assert desk.known(given) is None, "worth another try"
+    assert isinstance(desk.known(given), Failure), "nothing that is told changes meanwhile"
+    assert desk.preflight.due(given, desk.tracing) == ("app",)
     assert not desk.server.applied, "no failure outlives the operator"
 
 
@@ -145,6 +149,34 @@ async def test_a_refused_pod_is_a_failure_at_once(desk):
     desk.server.refusal = errors.Forbidden(403, "exceeded quota")
     assert await desk.preflight.reconcile(key) is None
     assert "exceeded quota" in desk.known(given).why
+
+
+@pytest.mark.parametrize("refused", ["create", "get", "apply", "delete"])
+async def test_a_refusal_keeps_no_place_from_others(desk, refused):
+    async def refuse(*_, **__):
+        raise errors.Forbidden(403, "not for you")
+
+    works = getattr(desk.server, refused)
+    setattr(desk.server, refused, refuse)
+    for number in range(AT_ONCE + 1):
+        given = deployment(containers=[container("app", image=f"shop:{number}")])
+        key, pod = desk.ask(given, Key("production", f"shop-{number}"))
+        await desk.preflight.reconcile(key)
+        if pod in desk.server.pods:
+            desk.server.says(pod, {"terminated": {"exitCode": 0, "message": json.dumps(REPORT)}})
+            await desk.preflight.reconcile(key)
+        assert desk.known(given) is not None
+        assert desk.looked[-1].name == f"shop-{number}"
+    setattr(desk.server, refused, works)
+
+
+@pytest.mark.parametrize("rollout", [{"mode": "Plan"}, {"strategy": "Admission"}])
+async def test_what_was_asked_for_before_a_switch_makes_no_pod(desk, rollout):
+    key, _ = desk.ask(deployment())
+    switched = tracing(resourceVersion="2", spec={"rollout": rollout})
+    desk.world.tracings.put(switched.model_dump(by_alias=True, mode="json"))
+    assert await desk.preflight.reconcile(key) is None
+    assert desk.server.pods == {}
 
 
 async def test_an_api_server_that_is_away_is_no_finding(desk):

@@ -38,7 +38,7 @@ def world():
 
 @pytest.fixture
 def controller(world):
-    admission = Admission(None, world, cluster_wide=True)
+    admission = Admission(None, world, cluster_wide=False)  # no policies, so no call
     return TracingController(world, Board(lambda _: None), Nothing(), admission, look=lambda _: None)
 
 

@@ -82,6 +82,13 @@ def test_a_patch_is_taken_out_once_the_policy_is_there_and_under_the_same_bound(
     assert said(patched(), **seen) == (action, state, reason)
 
 
+@pytest.mark.parametrize("rollout", [{}, {"mode": "Plan"}])
+def test_a_patch_whose_object_is_gone_is_taken_out_whatever_the_policy(rollout):
+    """Else that object would wait for ever for what this one waits with."""
+    younger = admission("younger", selector={}, **rollout)
+    assert said(patched(), younger, policy_in_force=False) == (Action.REVERT, State.PROGRESSING, Reason.PATCHING)
+
+
 def test_plan_writes_neither():
     planned = admission(selector={}, mode="Plan")
     assert said(patched(), planned) == (Action.NOTHING, State.PENDING, Reason.PLANNED)

@@ -142,3 +142,19 @@ async def test_each_failure_doubles_the_delay_up_to_a_minute(monkeypatch):
     assert round(queue.retry(B), 1) == 0.1, "each key by itself"
     for timer in queue._later.values():
         timer.cancel()
+
+
+async def test_what_needs_no_call_does_not_keep_others_from_their_turn():
+    """Else a Lease could not be renewed while ten thousand workloads are looked at."""
+    queue, done, turns = Queue("test"), [], 0
+
+    async def reconcile(key):
+        done.append(key)
+
+    for number in range(100):
+        queue.add(Key("production", str(number)))
+    async with working(queue, reconcile):
+        while len(done) < 100:
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= 50
