@@ -34,15 +34,19 @@ def probe(tmp_path, python=sys.executable, **environ):
 
 @pytest.mark.parametrize("version", ["2.7", "3.6", "3.8", "3.13"])
 def test_it_runs_on(version, tmp_path):
-    found = interpreters.find(version)
-    if found is None:
-        print(f"no Python {version} on this machine")
-        return
-    report = probe(tmp_path, found, PYTHONPATH="/image/lib", OTEL_SERVICE_NAME="secret", HOME="/")
+    report = probe(
+        tmp_path, interpreters.needed(version), PYTHONPATH="/image/lib", OTEL_SERVICE_NAME="secret", HOME="/"
+    )
     assert report["python"].startswith(version + ".")
     assert report["pythonpath"] == "/image/lib"
     assert report["variables"] == ["OTEL_SERVICE_NAME"]
     assert "secret" not in str(report)
+
+
+@pytest.mark.parametrize("safe", [{}, {"PYTHONSAFEPATH": "1"}], ids=["usual path", "safe path"])
+def test_the_first_folder_of_the_path_counts(safe, tmp_path):
+    (tmp_path / "first" / "grpcio-1.60.0.dist-info").mkdir(parents=True)
+    assert probe(tmp_path, PYTHONPATH=str(tmp_path / "first"), **safe)["grpcio"] == "1.60.0"
 
 
 @pytest.mark.parametrize("folder", PACKAGES)

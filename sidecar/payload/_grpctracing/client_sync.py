@@ -70,18 +70,22 @@ class Client:
             telling = with_call is not None and calls.pipeline.settings.response_metadata
             twin, twins = this, None
             if record.counts:
-                if again:
-                    try:
-                        twins = this._grpctracing
-                    except AttributeError:
-                        twins = this._grpctracing = []  # taking from a list and giving back are atomic
                 try:
-                    twin = twins.pop() if twins else _twin(this)
-                except IndexError:  # another thread was faster
-                    twin = _twin(this)
-                counting = twin._grpctracing
-                counting.record = record
-                counting.serializer, counting.deserializer = this._request_serializer, this._response_deserializer
+                    if again:
+                        try:
+                            twins = this._grpctracing
+                        except AttributeError:
+                            twins = this._grpctracing = []  # taking from a list and giving back are atomic
+                    try:
+                        twin = twins.pop() if twins else _twin(this)
+                    except IndexError:  # another thread was faster
+                        twin = _twin(this)
+                    counting = twin._grpctracing
+                    counting.record = record
+                    counting.serializer, counting.deserializer = this._request_serializer, this._response_deserializer
+                except Exception as problem:  # a grpc that is made otherwise: the call goes on, uncounted
+                    calls.pipeline.error(problem, "client_sync")
+                    twin, twins = this, None
             try:
                 result = (with_call if telling else original)(twin, *args, **kwargs)
             except BaseException as error:

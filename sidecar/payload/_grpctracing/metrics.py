@@ -66,6 +66,7 @@ class Meter:
         self._lock = allocate_lock()
         self._points = points
         self._series = {2: {}, 3: {}}
+        self._distinct = {2: {}, 3: {}}  # by encoded attributes: one server may be called by several targets
         self._start_ns = time.time_ns()
         self._counted = {}
 
@@ -95,8 +96,8 @@ class Meter:
             series = self._series[kind].get(key)
             if series is None:
                 items = semconv.metric_attributes(kind, *key) if key else _OVERFLOW
-                series = Series(encode.attributes(items, b"\x4a"))  # HistogramDataPoint.attributes = 9
-                self._series[kind][key] = series
+                encoded = encode.attributes(items, b"\x4a")  # HistogramDataPoint.attributes = 9
+                series = self._series[kind][key] = self._distinct[kind].setdefault(encoded, Series(encoded))
             series.add(durations)
 
     def lines(self):
@@ -107,7 +108,10 @@ class Meter:
                 "%s %s %s %s count=%d mean=%.1fms max=%.1fms"
                 % (time.strftime("%H:%M:%S"), _NAMES[kind][0], *_words(key), number, total * 1e3 / number, most * 1e3)
                 for kind, table in self._series.items()
-                for key, number, total, most in [(key, sum(it.counts), it.total, it.most) for key, it in table.items()]
+                for key, number, total, most in [
+                    (key, sum(it.counts), it.total, it.most)
+                    for key, it in {id(it): (key, it) for key, it in table.items()}.values()
+                ]
                 if number
             ]
 
@@ -127,7 +131,7 @@ class Meter:
 
     def _histogram(self, kind, start, now):
         points = []
-        for series in self._series[kind].values():
+        for series in self._distinct[kind].values():
             if series.least <= series.most:  # has values
                 points.append(
                     (series.attributes, start, now, series.counts, BOUNDS, series.total, series.least, series.most)

@@ -17,6 +17,7 @@ Rules that are decided here, and nowhere else:
 
 import os
 import sys
+from _thread import get_ident
 from functools import partial
 from time import monotonic, time_ns
 
@@ -30,7 +31,9 @@ from .sampling import LOW_64
 MAX_ERRORS = 100
 _POLL_SECONDS = 1.0
 _EXIT_SECONDS = 0.8  # with what else an exit costs, less than the promised second
-_FORK_SECONDS = 0.1  # a fork waits that long at most for an export in flight; one takes 2 ms as a rule
+_FORK_SECONDS = (
+    0.1  # a fork waits that long for an export in flight, which takes 2 ms as a rule, before it is broken off
+)
 _MAX_METHODS = 4096
 
 
@@ -58,7 +61,7 @@ class Pipeline:
         self._departure = later("departure")
         self._leaving = later("leaving")
         self._since = 0
-        self._held = None
+        self._held = {}  # by forking thread: what it keeps from working
         self.header_names = self.config.propagation.header_names
         self.extract = self.config.propagation.extract
         self.inject = self.config.propagation.inject
@@ -248,20 +251,25 @@ class Pipeline:
 
     def _before_fork(self):
         try:
-            exporter = self._exporter
-            self._held = exporter if exporter.hold(_FORK_SECONDS) else None
+            exporter = None
+            while exporter is not self._exporter:  # the one that makes the Exporter has just done so
+                if exporter is not None:
+                    self._go_on()
+                exporter = self._exporter
+                if exporter.hold(_FORK_SECONDS):
+                    self._held[get_ident()] = exporter
         except Exception as problem:
             self.error(problem, "fork")
 
     def _go_on(self):
-        held, self._held = self._held, None
+        held = self._held.pop(get_ident(), None)
         if held is not None:
             held.release()
 
     def _after_fork(self):
         try:
             ids.reseed()
-            self._held = None
+            self._held = {}
             self._generation += 1
             self._since = time_ns()
             self._exporter.abandon()

@@ -28,7 +28,9 @@ METADATA = os.path.join("grpc", "_grpcio_metadata.py")
 
 def report():
     """Return what is seen as a dict of JSON values."""
-    folders = [entry or os.curdir for entry in sys.path[1:]] + [os.curdir]  # the first is this file's own
+    own = os.path.dirname(os.path.abspath(__file__))  # first on the path, unless PYTHONSAFEPATH says otherwise
+    path = sys.path[1:] if sys.path and os.path.abspath(sys.path[0]) == own else sys.path
+    folders = [entry or os.curdir for entry in path] + [os.curdir]
     found = packages(folders)
     answer = {
         "version": VERSION,

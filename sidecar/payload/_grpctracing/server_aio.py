@@ -73,6 +73,7 @@ class Served:
             self.calls.end(self.record, *self._ending())
         except Exception as problem:
             self.calls.pipeline.error(problem, "server_aio")
+        self.outcome = self.servicer = None  # an exception's traceback leads back to here
 
     def _ending(self):
         if not self.accepted:

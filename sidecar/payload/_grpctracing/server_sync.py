@@ -221,12 +221,13 @@ class Server:
 
         @wraps(original)
         def abort(state, call, code, details):
-            record = _record(state)
+            served = state._grpctracing  # looked at once: whoever ends the call takes it away
+            record = served.record if served is not None else None
             if record is not None and not state.statused:
                 record.code = status.number(code if state.code is None else state.code)
                 record.details = details if state.details is None else state.details
                 if record.code == status.UNIMPLEMENTED:  # no request came
-                    state._grpctracing.doubtful = True
+                    served.doubtful = True
             try:
                 return original(state, call, code, details)
             except BaseException as error:  # as in status

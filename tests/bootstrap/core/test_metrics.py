@@ -78,6 +78,15 @@ def test_series_have_the_attributes_of_the_conventions():
     }
 
 
+def test_one_server_under_several_names_is_one_series():
+    meter = Meter()
+    for target in ("shop:80", "dns:///shop:80", b"shop:80"):
+        meter.record(3, "/a.B/C", 0, None, 10, target)
+    (point,) = collected(meter)["rpc.client.call.duration"].histogram.data_points
+    assert point.count == 3
+    assert len(meter.lines()) == 1
+
+
 def test_cumulative_goes_on_counting_and_delta_starts_again():
     for delta, expected in ((False, [1, 3, 3]), (True, [1, 2, 0])):
         meter, counts, starts, ends = Meter(delta), [], [], []

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -344,3 +345,26 @@ def test_every_interpreter_encodes_and_exports(version):
         assert run(code, environ, python=INTERPRETERS[version], before="") == (0, "", "")
         assert len(collector.received.spans()) == 3
         assert len(collector.received.metrics) == 1
+
+
+def test_of_two_threads_that_fork_at_the_same_time_each_lets_go_of_what_it_held(make_pipeline):
+    """Else nothing would be exported any more, and each later fork would wait in vain."""
+    pipeline = make_pipeline({})
+    exporter = pipeline.departed()
+    inside, over = threading.Event(), threading.Event()
+
+    def slow():
+        pipeline._before_fork()
+        inside.set()
+        over.wait(30)
+        pipeline._go_on()
+
+    first = threading.Thread(target=slow)
+    first.start()
+    inside.wait(30)
+    pipeline._before_fork()  # gives up waiting
+    pipeline._go_on()
+    over.set()
+    first.join()
+    assert exporter.hold(0.0)
+    exporter.release()
