@@ -67,7 +67,8 @@ def handlers(unary, server_stream, client_stream, both_stream, fail):
 
 
 def sync():
-    server = grpc.server(futures.ThreadPoolExecutor(4))
+    pool = futures.ThreadPoolExecutor(4)
+    server = grpc.server(pool)
     server.add_generic_rpc_handlers((handlers(unary, server_stream, client_stream, both_stream, fail),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -82,6 +83,7 @@ def sync():
         except grpc.RpcError as error:
             seen.append([error.code().name, error.details()])
     server.stop(None).wait()
+    pool.shutdown()  # grpc does not wait for threads that have answered, and who looks at their spans has to
     return seen
 
 
