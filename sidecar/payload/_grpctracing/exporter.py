@@ -299,12 +299,13 @@ class Exporter:
         off and sent again, which the Collector may then have twice; unless its transport stands a fork, as plain HTTP does: the child has locks of its own.
         """
         held = self._working.acquire(True, timeout)  # noqa: FBT003 - as above
-        if not held and any(lane.sending and lane.transport.forkable() for lane in self.lanes()):
-            return False
-        for _ in range(_BREAKS):  # a call may be just about to open a new channel
-            if not held:
-                self._interrupt(True)  # noqa: FBT003 - internal
-                held = self._working.acquire(True, _BREAK_SECONDS)  # noqa: FBT003 - as above
+        for _ in range(
+            _BREAKS
+        ):  # a call may be just about to open a new channel, or a connection that then stands a fork
+            if held or any(lane.sending and lane.transport.forkable() for lane in self.lanes()):
+                break
+            self._interrupt(True)  # noqa: FBT003 - internal
+            held = self._working.acquire(True, _BREAK_SECONDS)  # noqa: FBT003 - as above
         if not held:
             self._interrupt(False)  # noqa: FBT003 - internal
         return held

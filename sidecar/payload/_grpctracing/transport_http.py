@@ -49,6 +49,7 @@ class HttpTransport:
             body = _gzip(body)
             headers["Content-Encoding"] = "gzip"
         # a kept connection may have been closed by the server meanwhile: that one failure is tried again at once, on a new one
+        connection = None
         for fresh in (self._connection is None, True):
             try:
                 connection = self._connection = self._connection or self._connect()
@@ -67,8 +68,9 @@ class HttpTransport:
                 ValueError,
                 AttributeError,
             ) as error:  # AttributeError: closed by shutdown meanwhile
+                closed = self._connection is not connection  # by us, so the server may have taken the request
                 self.close()
-                if fresh or isinstance(error, TimeoutError):
+                if fresh or closed or isinstance(error, TimeoutError):
                     log.debug("%s to %r: %r" % (signal, endpoint, error))
                     return Outcome(RETRY, message=str(error) or type(error).__name__)
         return Outcome(RETRY)
@@ -83,7 +85,11 @@ class HttpTransport:
                     sock.shutdown(2)  # SHUT_RDWR: wakes the thread that waits in recv
             connection.close()
 
-    renew = close
+    def renew(self):
+        """End what is in flight. What only connects goes on: it would send all the same, and could no longer hear that it was taken."""
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            self.close()
 
     def forkable(self):
         """Return whether a fork may happen while a send is in flight: the thread waits for a plain socket, of which the child only closes its copy.

@@ -1,5 +1,6 @@
 """From a finished call to what a Collector has: both transports, and Collectors that are away, slow, refusing or picky."""
 
+import http.client
 import socket
 import threading
 import time
@@ -319,3 +320,21 @@ def test_many_threads_lose_nothing(make_pipeline):
         pipeline.shutdown()
         points = all_metrics(collector.received.metrics[-1])["rpc.server.call.duration"].histogram.data_points
         assert sum(point.count for point in points) == 2000
+
+
+def test_a_fork_does_not_break_off_a_connection_that_is_being_made(make_pipeline, monkeypatch):
+    """It would send all the same, and could no longer hear that the request was taken: so that would be sent twice."""
+    with HttpReceiver() as collector:
+        pipeline = make_pipeline({**collector.environ(), "OTEL_METRICS_EXPORTER": "none"})
+        transport = pipeline.departed().spans.transport
+        connect = http.client.HTTPConnection.connect
+
+        def interrupted(connection):
+            transport.renew()
+            connect(connection)
+
+        monkeypatch.setattr(http.client.HTTPConnection, "connect", interrupted)
+        pipeline.finish(finished(CLIENT))
+        assert pipeline.flush(8.0)
+        assert (len(collector.received.spans()), collector.received.requests) == (1, 1)
+        assert pipeline.counters["export_failures"] == 0

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from _grpctracing import exporter as exporting
 
 from tests.bootstrap.core.receivers import GrpcReceiver, HttpReceiver
 from tests.bootstrap.core.test_encode import attributes
@@ -368,3 +369,35 @@ def test_of_two_threads_that_fork_at_the_same_time_each_lets_go_of_what_it_held(
     first.join()
     assert exporter.hold(0.0)
     exporter.release()
+
+
+def test_a_send_that_has_come_to_stand_a_fork_is_not_broken_off(make_pipeline):
+    """It may have been about to connect when the fork began."""
+    connected, answered, broken = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def send(self, *_):
+            time.sleep(0.3)  # as long as a connection may take on a busy machine
+            connected.set()
+            answered.wait(30)
+            return exporting.Outcome(exporting.SENT)
+
+        def forkable(self):
+            return connected.is_set()
+
+        def renew(self):
+            broken.append(connected.is_set())
+
+        close = renew
+
+    pipeline = make_pipeline({"OTEL_METRICS_EXPORTER": "none"})
+    exporter = pipeline.departed()
+    exporter.spans.transport = Slow()
+    exporter.spans.offer(b"x", 1)
+    exporter.wake()
+    while not exporter.spans.sending:
+        time.sleep(0.001)
+    assert not exporter.hold(0.0)
+    assert True not in broken
+    assert not exporter.spans.interrupted
+    answered.set()
