@@ -299,9 +299,8 @@ class Exporter:
         off and sent again, which the Collector may then have twice; unless its transport stands a fork, as plain HTTP does: the child has locks of its own.
         """
         held = self._working.acquire(True, timeout)  # noqa: FBT003 - as above
-        for _ in range(
-            _BREAKS
-        ):  # a call may be just about to open a new channel, or a connection that then stands a fork
+        # several times: a call may be just about to open a new channel, or a connection that then stands a fork
+        for _ in range(_BREAKS):
             if held or any(lane.sending and lane.transport.forkable() for lane in self.lanes()):
                 break
             self._interrupt(True)  # noqa: FBT003 - internal
