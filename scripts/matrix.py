@@ -57,19 +57,21 @@ def run(python: str, grpcio: str, endpoint: str) -> Cell:
     """Run the suite in one cell, on both paths."""
     requirements = suite.requirements(grpcio, UVLOOP.get(python, "0.21.0"))
     environment = interpreters.environment(interpreters.find(python), *requirements)
-    differ: dict[str, tuple[str, ...]] = {}
-    for hooks in ("internal", "public"):
-        found = suite.run(environment, CASES, endpoint, hooks)
-        absent = [name for name, (plain, _) in found.items() if suite.missing(plain)]
-        differ[hooks] = tuple(
+    found = suite.run(environment, CASES, endpoint, ("internal", "public"))
+    absent = tuple(name for name, (plain, _) in found["internal"].items() if suite.missing(plain))
+    differ = {
+        path: tuple(
             name
-            for name, (plain, ours) in found.items()
-            if name not in absent and not suite.as_documented(name, plain, ours, hooks)
+            for name, (plain, ours) in cases.items()
+            if name not in absent and not suite.as_documented(name, plain, ours, path)
         )
-        for name in differ[hooks]:
-            plain, ours = found[name]
-            print(f"--- {name} ({hooks})\n{plain}\n{ours}")
-    return Cell(python, grpcio, len(found) - len(absent), differ["internal"], tuple(absent), differ["public"])
+        for path, cases in found.items()
+    }
+    for path, names in differ.items():
+        for name in names:
+            plain, ours = found[path][name]
+            print(f"--- {name} ({path})\n{plain}\n{ours}")
+    return Cell(python, grpcio, len(CASES) - len(absent), differ["internal"], absent, differ["public"])
 
 
 def table(cells: list[Cell], lacking: list[str]) -> str:

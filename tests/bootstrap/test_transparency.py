@@ -20,11 +20,11 @@ OLDEST = [
 PUBLIC = [name for name in CASES if name in suite.DIFFERENT or name in OLDEST]
 
 
-def results(request, test, python, grpcio, receiver, hooks="internal"):
+def results(request, test, python, grpcio, receiver, path="internal"):
     """Return what every case of *test* that was asked for gave, in both variants; run at once."""
     names = [item.callspec.params["name"] for item in request.session.items if item.originalname == test]
     environment = interpreters.environment(interpreters.needed(python), *suite.requirements(grpcio))
-    return suite.run(environment, names, receiver.endpoint, hooks)
+    return suite.run(environment, names, receiver.endpoint, (path,))[path]
 
 
 @pytest.fixture(scope="module")

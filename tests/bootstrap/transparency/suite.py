@@ -19,7 +19,7 @@ from tests.bootstrap.process import PAYLOAD, Ended, start, wait
 from tests.bootstrap.transparency.bench import without_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     Version = tuple[int, ...]
 
@@ -50,34 +50,42 @@ def requirements(grpcio: str, uvloop: str = "0.21.0") -> tuple[str, ...]:
     return ("--only-binary=grpcio,uvloop", f"grpcio=={grpcio}", *beside, f"uvloop=={uvloop}")
 
 
-def run(python: str, names: Iterable[str], endpoint: str, hooks: str = "internal") -> dict[str, tuple[Ended, Ended]]:
-    """Return {case: (plain, with the payload)} of *names* in the interpreter *python*; spans go to *endpoint*."""
+def run(
+    python: str, names: Iterable[str], endpoint: str, paths: Sequence[str] = ("internal",)
+) -> dict[str, dict[str, tuple[Ended, Ended]]]:
+    """Return {path: {case: (plain, with the payload)}} of *names* in the interpreter *python*; spans go to *endpoint*.
+
+    *paths* are of "internal" and "public". All variants run side by side, each case after the other.
+    """
     names = list(names)
     version = _version(python)
     with tempfile.TemporaryDirectory() as folder:
         certificates(Path(folder))
-        variants = []
-        for name, variant in _variants(endpoint, folder, hooks).items():
-            place = Path(folder) / name
+        variants = _variants(endpoint, folder, paths)
+        running = {}
+        for variant, how in variants.items():
+            place = Path(folder) / variant
             place.mkdir()
-            variants.append((place, start(RUN, "--fork", str(place), *names, python=python, **variant)))
-        both = [_results(place, wait(process, 900), version) for place, process in variants]
-        found = {name: (both[0][name], both[1][name]) for name in names}
-        for name, (plain, ours) in found.items():
-            if not as_documented(name, plain, ours, hooks):  # again, each in a process that never forked
-                found[name] = alone(python, version, name, _variants(endpoint, folder, hooks))
+            running[variant] = place, start(RUN, "--fork", str(place), *names, python=python, **how)
+        ended = {variant: _results(place, wait(process, 900), version) for variant, (place, process) in running.items()}
+        found = {path: {name: (ended["plain"][name], ended[path][name]) for name in names} for path in paths}
+        for path, cases in found.items():
+            for name, (plain, ours) in cases.items():
+                if not as_documented(name, plain, ours, path):  # again, each in a process that never forked
+                    cases[name] = alone(python, version, name, [variants["plain"], variants[path]])
     return found
 
 
-def _variants(endpoint: str, folder: str, hooks: str) -> dict[str, dict[str, Any]]:
+def _variants(endpoint: str, folder: str, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
     common = {"endpoint": endpoint, "TLS_FOLDER": folder}
-    public = {"GRPCTRACING_HOOKS": hooks} if hooks == "public" else {}
-    return {"plain": {"payload": None, **common}, "ours": {"payload": PAYLOAD, **common, **public}}
+    how = {"internal": {}, "public": {"GRPCTRACING_HOOKS": "public"}}
+    ours = {path: {"payload": PAYLOAD, **common, **how[path]} for path in paths}
+    return {"plain": {"payload": None, **common}, **ours}
 
 
-def alone(python: str, version: Version, name: str, variants: dict[str, dict[str, Any]]) -> tuple[Ended, Ended]:
+def alone(python: str, version: Version, name: str, variants: Iterable[dict[str, Any]]) -> tuple[Ended, Ended]:
     """Return (plain, with the payload) of one case, in processes of its own from the first instruction on."""
-    both = [start(RUN, name, python=python, **variant) for variant in variants.values()]
+    both = [start(RUN, name, python=python, **variant) for variant in variants]
     plain, ours = (_ended(process, version) for process in both)
     return plain, ours
 
@@ -104,9 +112,9 @@ def _version(python: str) -> Version:
     return tuple(map(int, told.stdout.split()))
 
 
-def as_documented(name: str, plain: Ended, ours: Ended, hooks: str = "internal") -> bool:
+def as_documented(name: str, plain: Ended, ours: Ended, path: str = "internal") -> bool:
     """Return whether what the case *name* saw is the same, or, by grpc's public interface alone, differs as the docs say and in nothing else."""
-    if hooks == "internal" or name not in DIFFERENT:
+    if path == "internal" or name not in DIFFERENT:
         return ours == plain
     once = replace(ours, out=re.sub(rf'("{DOUBLED}",\n *)"{DOUBLED}"', rf'"{DOUBLED}"', ours.out))
     return ours != plain and once == plain
