@@ -77,7 +77,12 @@ async def test_nobody_is_restarted_for_nothing(place, rollouts, kubelet, control
         await eventually(lambda: no_pods(place))
     for name in answers:
         assert (await place.must("Deployment", name))["metadata"]["generation"] == 1
-    assert await explain(Settings(), {"KUBECONFIG": str(control_plane.kubeconfig)}, (place.namespace, "batch")) == 0
+    assert (
+        await explain(
+            Settings(), {"KUBECONFIG": str(control_plane.kubeconfig)}, ("Deployment", place.namespace, "batch")
+        )
+        == 0
+    )
     assert "Skipped (NoGrpcio)" in capsys.readouterr().out, "what was found is known without the operator"
 
 

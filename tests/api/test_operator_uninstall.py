@@ -7,12 +7,13 @@ import os
 
 import pytest
 
+from grpctracing.cli import target as named
 from grpctracing.cli import uninstall as module
 from grpctracing.cli.explain import explain
 from grpctracing.kube.client import MERGE
 from grpctracing.kube.lease import Elector
 from grpctracing.kube.resources import DEPLOYMENTS, LEASES, Key
-from grpctracing.settings import Settings, namespaced
+from grpctracing.settings import Settings
 from tests.api.running import deployment, eventually, running
 
 pytestmark = pytest.mark.api
@@ -33,7 +34,7 @@ def run(control_plane, place, monkeypatch):
         settings = Settings.from_env(os.environ)
         if word == "uninstall":
             return await module.uninstall(settings, os.environ)
-        return await explain(settings, os.environ, namespaced(target))
+        return await explain(settings, os.environ, named(target))
 
     return command
 

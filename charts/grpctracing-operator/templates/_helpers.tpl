@@ -128,6 +128,9 @@ volumeMounts:
 - apiGroups: [apps]
   resources: [deployments] # patch: those that are traced; create and delete: the Collector
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [statefulsets, daemonsets]
+  verbs: [get, list, watch, patch]
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
@@ -142,7 +145,7 @@ volumeMounts:
   resources: [events]
   verbs: [create]
 - apiGroups: [apps]
-  resources: [replicasets] # why a rollout with the injection stands still
+  resources: [replicasets, controllerrevisions] # which pods are new: why a rollout stands still, whose spans have arrived
   verbs: [list]
 {{- end -}}
 

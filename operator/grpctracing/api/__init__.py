@@ -26,6 +26,8 @@ from grpctracing.api.status import (
     GrpcTracingStatus,
     Reverted,
     Workload,
+    WorkloadKind,
+    label,
 )
 from grpctracing.api.tracing import API_VERSION, GROUP, KIND, PLURAL, VERSION, GrpcTracing, Metadata
 from grpctracing.api.values import SecretKeyRef, seconds
@@ -69,5 +71,7 @@ __all__ = [
     "SecretKeyRef",
     "TailSampling",
     "Workload",
+    "WorkloadKind",
+    "label",
     "seconds",
 ]

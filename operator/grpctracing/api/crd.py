@@ -10,9 +10,9 @@ from grpctracing.api.schema import structural
 from grpctracing.api.tracing import GROUP, KIND, PLURAL, VERSION, GrpcTracing
 
 COLUMNS: Final = (
-    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether every matched Deployment is traced."),
-    ("Matched", "integer", ".status.counts.matched", "Deployments that this object is for."),
-    ("Instrumented", "integer", ".status.counts.instrumented", "Deployments whose spans have arrived."),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether every matched workload is traced."),
+    ("Matched", "integer", ".status.counts.matched", "Workloads that this object is for."),
+    ("Instrumented", "integer", ".status.counts.instrumented", "Workloads whose spans have arrived."),
     ("Sampler", "string", ".spec.sampler.type", "Head sampler."),
     ("Age", "date", ".metadata.creationTimestamp", "Time since creation."),
 )

@@ -36,7 +36,8 @@ def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any], at: str)
         if key == "properties":
             out[key] = {name: _convert(child, definitions, f"{at}.{name}") for name, child in value.items()}
         elif key in {"items", "additionalProperties"} and isinstance(value, dict):
-            out[key] = _without_defaults(_convert(value, definitions, f"{at}[]"))
+            keys = frozenset(flat.get("x-kubernetes-list-map-keys", ()))
+            out[key] = _without_defaults(_convert(value, definitions, f"{at}[]"), keys)
         elif key == "const":
             out["enum"] = [value]
         elif key == "additionalProperties" and not value:
@@ -77,8 +78,13 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **over, **({"x-kubernetes-validations": rules} if rules else {})}
 
 
-def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drop defaults inside list items: a GitOps tool compares lists as a whole and would report a difference forever."""
-    children = {name: _without_defaults(child) for name, child in schema.get("properties", {}).items()}
+def _without_defaults(schema: dict[str, Any], but: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Drop defaults inside list items: a GitOps tool compares lists as a whole and would report a difference forever.
+
+    *but* are the keys of the list: the API server wants each to be required or to have a default.
+    """
+    children = {
+        name: child if name in but else _without_defaults(child) for name, child in schema.get("properties", {}).items()
+    }
     bare = {key: value for key, value in schema.items() if key != "default"}
     return {**bare, **({"properties": children} if children else {})}

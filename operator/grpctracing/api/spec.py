@@ -10,6 +10,7 @@ from grpctracing.api.environment import Env, ResourceAttributes
 from grpctracing.api.instrumentation import Instrumentation
 from grpctracing.api.sampling import Keep, Sampler
 from grpctracing.api.selector import LabelSelector
+from grpctracing.api.status import WorkloadKind
 from grpctracing.api.values import duration
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi", "none"]
@@ -25,22 +26,22 @@ class Bootstrap(Model):
 
 
 class Rollout(Model):
-    """How changes reach the Deployments."""
+    """How changes reach the workloads."""
 
     mode: Literal["Apply", "Plan"] = Field(
-        default="Apply", description="Apply: patch the Deployments. Plan: report what would be patched, change nothing."
+        default="Apply", description="Apply: patch the workloads. Plan: report what would be patched, change nothing."
     )
     strategy: Literal["Patch", "Admission"] = Field(
         default="Patch",
-        description="Patch: each Deployment is patched once. Admission: the API server adds the same to new pods of any "
+        description="Patch: each workload is patched once. Admission: the API server adds the same to new pods of any "
         "kind by a MutatingAdmissionPolicy (Kubernetes 1.36), and no workload is written; see docs/admission.md.",
     )
     max_concurrent: Annotated[int, Schema(minimum=1, maximum=100)] = Field(
-        default=5, description="Deployments that may roll out at once because of us."
+        default=5, description="Workloads that may roll out at once because of us."
     )
     health_timeout: Annotated[str, duration("10s", "1h")] = Field(
         default="5m",
-        description="A Deployment whose rollout makes no progress for this long after its patch is reverted.",
+        description="A workload whose rollout makes no progress for this long after its patch is reverted.",
     )
 
 
@@ -49,8 +50,16 @@ class GrpcTracingSpec(Model):
 
     selector: LabelSelector | None = Field(
         default=None,
-        description="Deployments of the namespace to trace, by their labels. Absent: only those annotated "
-        'grpctracing.dev/inject. {}: all. A Deployment annotated grpctracing.dev/inject: "false" is never traced.',
+        description="Workloads of the namespace to trace, by their labels. Absent: only those annotated "
+        'grpctracing.dev/inject. {}: all. A workload annotated grpctracing.dev/inject: "false" is never traced.',
+    )
+    kinds: Annotated[tuple[WorkloadKind, ...], Schema(minItems=1, maxItems=3, **{"x-kubernetes-list-type": "set"})] = (
+        Field(
+            default=("Deployment",),
+            description="Kinds that the selector is for. A StatefulSet or DaemonSet is often a database or an agent that nobody "
+            "wants restarted, so it is traced where it is annotated, or where its kind is listed here. Under strategy Admission "
+            "the selector is for pods of any kind.",
+        )
     )
     sampler: Annotated[Sampler, Schema(default={"type": "parentbased_always_on"})] = Field(
         default_factory=Sampler, description="Which traces are recorded."
@@ -84,4 +93,4 @@ class GrpcTracingSpec(Model):
         description="Auto: a short-lived pod looks into each image before anything is injected (Python, grpcio, PYTHONPATH "
         "of the image). Never: no such pod, where policy forbids it; what the image itself sets is then hidden by ours.",
     )
-    rollout: Rollout = Field(default_factory=Rollout, description="How changes reach the Deployments.")
+    rollout: Rollout = Field(default_factory=Rollout, description="How changes reach the workloads.")

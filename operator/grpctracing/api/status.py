@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,14 @@ MAX_REVERTED = 50
 MAX_RETRY = 253
 _TIME = Schema(format="date-time", maxLength=64)
 WorkloadState = Literal["Pending", "Progressing", "Injected", "Instrumented", "Degraded", "Skipped"]
+WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+# The keys of both lists. A default, for what a release wrote that knew Deployments alone stays readable.
+_KEYS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]}
+
+
+def label(kind: str, name: str) -> str:
+    """Return what a workload is called within its namespace: by its name a Deployment, any other with its kind."""
+    return name if kind == "Deployment" else f"{kind}/{name}"
 
 
 class Condition(Model):
@@ -35,9 +43,9 @@ class Condition(Model):
 
 
 class Counts(Model):
-    """Numbers of Deployments, in all and by state."""
+    """Numbers of workloads, in all and by state."""
 
-    matched: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Deployments that this object is for.")
+    matched: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Workloads that this object is for.")
     instrumented: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Healthy, and spans have arrived.")
     injected: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Healthy, no span seen yet.")
     progressing: Annotated[int, Schema(minimum=0)] = Field(default=0, description="Rolling out because of us.")
@@ -49,9 +57,10 @@ class Counts(Model):
 
 
 class Workload(Model):
-    """What became of one Deployment."""
+    """What became of one workload."""
 
-    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the Deployment.")
+    kind: WorkloadKind = Field(default="Deployment", description="Kind of the workload.")
+    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the workload.")
     state: WorkloadState = Field(description="Where it stands.")
     reason: Annotated[str, Schema(maxLength=128)] = Field(default="", description="Why, as one word.")
     message: Annotated[str, Schema(maxLength=2048)] = Field(default="", description="Why, and what to do next.")
@@ -65,13 +74,14 @@ class Workload(Model):
 class Reverted(Model):
     """An injection that was taken back because its rollout failed: what the operator must not try again."""
 
-    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the Deployment.")
+    kind: WorkloadKind = Field(default="Deployment", description="Kind of the workload.")
+    name: Annotated[str, Schema(minLength=1, maxLength=253)] = Field(description="Name of the workload.")
     injection: Annotated[str, Schema(maxLength=64)] = Field(
         description="Digest of its images, the bootstrap, and all that was injected."
     )
     image: Annotated[str, Schema(maxLength=64)] = Field(
         default="",
-        description="Digest of its images and the bootstrap, where these two are the likely cause: other Deployments with "
+        description="Digest of its images and the bootstrap, where these two are the likely cause: other workloads with "
         "the same are not tried either.",
     )
     retry: Annotated[str, Schema(maxLength=MAX_RETRY)] = Field(
@@ -80,6 +90,11 @@ class Reverted(Model):
     )
     evidence: Annotated[str, Schema(maxLength=512)] = Field(default="", description="What was seen of its pods.")
     time: Annotated[str | None, _TIME] = Field(default=None, description="When it was taken back.")
+
+    @property
+    def label(self) -> str:
+        """Return what the workload is called within its namespace."""
+        return label(self.kind, self.name)
 
 
 class GrpcTracingStatus(Model):
@@ -92,16 +107,16 @@ class GrpcTracingStatus(Model):
         tuple[Condition, ...],
         Schema(maxItems=16, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = Field(default=(), description="Ready, CollectorReady, Progressing and Degraded.")
-    counts: Counts = Field(default_factory=Counts, description="Numbers of Deployments by state.")
+    counts: Counts = Field(default_factory=Counts, description="Numbers of workloads by state.")
     workloads: Annotated[
         tuple[Workload, ...],
-        Schema(maxItems=MAX_WORKLOADS, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
-    ] = Field(default=(), description="Deployments that this object is for, worst first, at most 50.")
+        Schema(maxItems=MAX_WORKLOADS, **_KEYS),
+    ] = Field(default=(), description="Workloads that this object is for, worst first, at most 50.")
     reverted: Annotated[
         tuple[Reverted, ...],
-        Schema(maxItems=MAX_REVERTED, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+        Schema(maxItems=MAX_REVERTED, **_KEYS),
     ] = Field(
         default=(),
-        description="Deployments that are not tried again until their image, the release or what is injected changes. "
-        "While there are 50, no further Deployment is injected.",
+        description="Workloads that are not tried again until their image, the release or what is injected changes. "
+        "While there are 50, no further workload is injected.",
     )

@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from grpctracing.injection.kinds import KINDS, NOT_PATCHED
 from grpctracing.kube.config import NoCluster
 from grpctracing.kube.errors import ApiError
 from grpctracing.settings import Settings, SettingsError, namespaced
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE_ERROR: Final = 2
+
+Target = tuple[str, str, str]
+"""Kind, namespace and name."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "uninstall", help="take every injection out, delete what is owned, release the GrpcTracing objects"
     )
-    explain = commands.add_parser("explain", help="say why a Deployment is as it is; writes nothing")
-    explain.add_argument("deployment", metavar="NAMESPACE/NAME")
+    explain = commands.add_parser("explain", help="say why a workload is as it is; writes nothing")
+    explain.add_argument("workload", metavar="[KIND/]NAMESPACE/NAME", help="without KIND: a Deployment")
     commands.add_parser("crds", help="print the CustomResourceDefinition")
     return top
 
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(uninstall(settings, os.environ))
         from grpctracing.cli.explain import explain
 
-        return asyncio.run(explain(settings, os.environ, target(args.deployment)))
+        return asyncio.run(explain(settings, os.environ, target(args.workload)))
     except SettingsError as error:
         complain(str(error))
         return USAGE_ERROR
@@ -62,10 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def target(text: str) -> tuple[str, str]:
-    """Return namespace and name of NAMESPACE/NAME; raises SettingsError."""
+def target(text: str) -> Target:
+    """Return what [KIND/]NAMESPACE/NAME names; raises SettingsError."""
+    kind, _, rest = text.partition("/") if text.count("/") > 1 else ("Deployment", "", text)
+    known = {name.lower(): name for name in (*KINDS, *NOT_PATCHED)}
+    if kind.lower() not in known:
+        raise SettingsError(f'"{kind}" makes no pods that are known here; write one of {", ".join(known.values())}')
     try:
-        return namespaced(text)
+        return known[kind.lower()], *namespaced(rest)
     except ValueError as error:
         raise SettingsError(f'"{text}" {error}') from None
 

@@ -1,4 +1,4 @@
-"""`explain`: what the operator thinks of a Deployment, and why; asks the same `decide` that the operator asks."""
+"""`explain`: what the operator thinks of a workload, and why; asks the same `decide` that the operator asks."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from grpctracing.controllers import payload
 from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable, parse
-from grpctracing.injection import Seen, decide
+from grpctracing.injection import Action, Reason, Seen, State, Verdict, decide
+from grpctracing.injection.kinds import NOT_PATCHED
 from grpctracing.injection.records import recorded, records_name
 from grpctracing.injection.select import select
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import find
 from grpctracing.kube.client import Client
-from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GRPC_TRACINGS
+from grpctracing.kube.resources import BY_KIND, CONFIG_MAPS, GRPC_TRACINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grpctracing.api import GrpcTracing
-    from grpctracing.injection import Verdict
+    from grpctracing.cli import Target
     from grpctracing.injection.findings import Finding
     from grpctracing.kube.resources import JSON
     from grpctracing.settings import Settings
 
 
-async def explain(settings: Settings, environ: Mapping[str, str], deployment: tuple[str, str]) -> int:
-    """Print the verdict on a Deployment; return 0, or 1 when there is no such Deployment or it can't be judged."""
+async def explain(settings: Settings, environ: Mapping[str, str], target: Target) -> int:
+    """Print the verdict on a workload; return 0, or 1 when there is no such workload or it can't be judged."""
+    kind, namespace, name = target
+    if kind in NOT_PATCHED:
+        sys.stdout.write(text(target, not_patched(kind)))
+        return 0
     client = Client(await config.load(environ), rate=settings.requests_per_second)
-    namespace, name = deployment
     try:
-        live = await client.get(DEPLOYMENTS, namespace, name)
+        live = {**await client.get(BY_KIND[kind], namespace, name), "kind": kind}
         objects = await client.list(GRPC_TRACINGS, namespace)
         tracings = [parse(obj) for obj in objects]
         inherited = await Inherited(client).of(live)
@@ -49,22 +53,32 @@ async def explain(settings: Settings, environ: Mapping[str, str], deployment: tu
     )
     bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
     seen = Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap, probed=probed)
-    sys.stdout.write(text(f"{namespace}/{name}", decide(seen)))
+    sys.stdout.write(text(target, decide(seen)))
     return 0
 
 
 async def known(client: Client, deployment: JSON, tracing: GrpcTracing | None) -> dict[str, Finding | None] | None:
-    """Return what the operator's preflight pods have found in the Deployment's images; nothing is probed for an answer."""
+    """Return what the operator's preflight pods have found in the workload's images; nothing is probed for an answer."""
     if tracing is None or tracing.spec.preflight != "Auto":
         return None
     kept = await find(client, CONFIG_MAPS, tracing.metadata.namespace, records_name(tracing.metadata.name))
     return recorded(kept, deployment)
 
 
-def text(workload: str, verdict: Verdict) -> str:
+def not_patched(kind: str) -> Verdict:
+    """Return the answer for a kind that only the admission strategy reaches. It is the same for all, so none is read."""
+    message = (
+        f"Not patched: {NOT_PATCHED[kind]}. With spec.rollout.strategy Admission its new pods are traced; annotations and "
+        "labels count on its pod template."
+    )
+    return Verdict(Action.NOTHING, State.SKIPPED, Reason.KIND_NOT_PATCHED, message)
+
+
+def text(target: Target, verdict: Verdict) -> str:
     """Return the verdict for a terminal. What only the running operator knows (spans, fights) is not in it."""
+    kind, namespace, name = target
     lines = [
-        f"Deployment  {workload}",
+        f"{kind:<11} {namespace}/{name}",
         f"GrpcTracing {verdict.tracing or '-'}",
         f"State       {verdict.state.value} ({verdict.reason.value})",
         f"Action      {verdict.action.value}",

@@ -22,7 +22,18 @@ from grpctracing.injection import Seen, decide
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, LEASES, OWNED, PODS, POLICIES, key_of
+from grpctracing.kube.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    GRPC_TRACINGS,
+    LEASES,
+    OWNED,
+    PODS,
+    POLICIES,
+    STATEFUL_SETS,
+    WORKLOADS,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +47,8 @@ PATIENCE: Final = 300.0
 STOP_PATIENCE: Final = 60.0
 PAUSE: Final = 2.0
 AT_ONCE: Final = 8
+OPTIONAL: Final = (PODS, STATEFUL_SETS, DAEMON_SETS)
+"""Kinds that earlier releases asked no right for."""
 
 
 async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -132,14 +145,14 @@ class Uninstall:
                 by_namespace.setdefault(obj["metadata"]["namespace"], []).append(parse(obj))
             except Unreadable as error:
                 say("note", f"{error}; its workloads are reverted by what managedFields tells")
-        deployments: list[JSON] = await self._list(DEPLOYMENTS)
+        workloads = [obj for resource in WORKLOADS for obj in await self._list(resource)]
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def revert(deployment: JSON) -> None:
+        async def revert(workload: JSON) -> None:
             async with gate:
-                await self._revert(deployment, by_namespace.get(deployment["metadata"]["namespace"], []))
+                await self._revert(workload, by_namespace.get(workload["metadata"]["namespace"], []))
 
-        await asyncio.gather(*(revert(deployment) for deployment in deployments if not is_own(deployment)))
+        await asyncio.gather(*(revert(workload) for workload in workloads if not is_own(workload)))
         if self._refused:
             return  # a workload that still carries the injection still needs what it points at
         for resource in (DEPLOYMENTS, PODS, *OWNED):
@@ -147,18 +160,17 @@ class Uninstall:
         for obj in tracings:
             await self._release(obj)
 
-    async def _revert(self, deployment: JSON, tracings: list[GrpcTracing]) -> None:
+    async def _revert(self, workload: JSON, tracings: list[GrpcTracing]) -> None:
         def think(live: JSON) -> Verdict:
             return decide(Seen(live, tracings, reverting=True))
 
-        name = str(key_of(deployment))
         try:
-            outcome = await settle(self.client, deployment, think)
+            outcome = await settle(self.client, workload, think)
         except errors.ApiError as error:
-            self._refused[f"Deployment {name}"] = str(error)
+            self._refused[f"{workload['kind']} {key_of(workload)}"] = str(error)
             return
         if outcome.written:
-            self._did("reverted", name)
+            self._did("reverted", str(key_of(workload)))
 
     async def _remove_policies(self) -> None:
         """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""
@@ -189,14 +201,14 @@ class Uninstall:
         """Take our finalizer off, and the status with it: nobody keeps it true any more."""
         metadata = obj["metadata"]
         finalizers = metadata.get("finalizers") or []
-        key = key_of(obj)
+        key, where = key_of(obj), (metadata["namespace"], metadata["name"])
         try:
             if obj.get("status"):
-                await self.client.patch(GRPC_TRACINGS, *key, {"status": None}, kind=MERGE, subresource="status")
+                await self.client.patch(GRPC_TRACINGS, *where, {"status": None}, kind=MERGE, subresource="status")
             if FINALIZER in finalizers:
                 rest = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
                 body = {"metadata": {"uid": metadata["uid"], "finalizers": rest}}
-                await self.client.patch(GRPC_TRACINGS, *key, body, kind=MERGE)
+                await self.client.patch(GRPC_TRACINGS, *where, body, kind=MERGE)
                 self._did("released", f"GrpcTracing {key}")
         except errors.NotFound:
             return  # it had been deleted and waited only for this
@@ -217,9 +229,9 @@ class Uninstall:
             try:
                 items = await self.client.list(resource, namespace, selector=selector)
             except errors.Forbidden:
-                if resource is not PODS:
+                if resource not in OPTIONAL:
                     raise
-                continue  # without that right no preflight pod was made either
+                continue  # without that right none was made, or injected, either
             except errors.NotFound:
                 continue  # the kind is not served: the CustomResourceDefinition has been removed before
             for item in items:

@@ -30,6 +30,13 @@ DIMENSIONS: Final = (
 )
 DEFAULT_DIMENSIONS: Final = ("span.name", "span.kind", "status.code")
 MAX_SERIES: Final = 5000
+PROVING: Final = (
+    "k8s.deployment.name",
+    "k8s.statefulset.name",
+    "k8s.daemonset.name",
+    "k8s.pod.name",
+    "k8s.pod.uid",
+)
 
 
 def listen(port: int) -> str:
@@ -71,11 +78,11 @@ def red_metrics() -> Settings:
 
 
 def proof_metrics() -> Settings:
-    """Return the count of spans per Deployment and pod: what the operator calls proof that a workload is traced."""
+    """Return the count of spans per workload and pod: what the operator calls proof that a workload is traced."""
     return {
         "namespace": "grpctracing.proof",
         "histogram": {"disable": True},
-        "dimensions": [{"name": "k8s.deployment.name"}, {"name": "k8s.pod.name"}],
+        "dimensions": [{"name": name} for name in PROVING],
         "exclude_dimensions": list(DEFAULT_DIMENSIONS),
         "metrics_flush_interval": "2s",
         "metrics_expiration": "1h",

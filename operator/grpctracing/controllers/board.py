@@ -59,7 +59,7 @@ class Board:
             self._count_images(key, told, 1)
             self._unlist(key, before)
             for tracing, line in lines(key, told):
-                self._listed.setdefault(tracing, {})[key.name] = line
+                self._listed.setdefault(tracing, {})[key.label] = line
                 self.changed(tracing)
             count(before, told)
         return before
@@ -87,13 +87,14 @@ class Board:
         self.facts.pop(key, None)
 
     def workloads(self, tracing: Key) -> dict[str, Verdict]:
-        """Return the verdicts on the workloads of a GrpcTracing by name."""
+        """Return the verdicts on the workloads of a GrpcTracing by label: what they are called within the namespace."""
         return self._listed.get(tracing, {})
 
     def progressing(self, tracing: Key, but: Key) -> int:
         """Return how many workloads of *tracing* other than *but* roll out because of us."""
         return sum(
-            verdict.state is State.PROGRESSING and name != but.name for name, verdict in self.workloads(tracing).items()
+            verdict.state is State.PROGRESSING and label != but.label
+            for label, verdict in self.workloads(tracing).items()
         )
 
     def proved(self, image: str) -> bool:
@@ -136,7 +137,7 @@ class Board:
             return
         for tracing, _ in lines(key, verdict):
             listed = self._listed.get(tracing, {})
-            listed.pop(key.name, None)
+            listed.pop(key.label, None)
             if not listed:
                 self._listed.pop(tracing, None)
             self.changed(tracing)

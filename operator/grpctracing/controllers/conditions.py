@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from grpctracing.api import MAX_WORKLOADS
+from grpctracing.api import MAX_WORKLOADS, label
 from grpctracing.injection import Reason, State
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def workloads_ready(workloads: Mapping[str, Verdict]) -> Outcome:
     if in_state(workloads, State.PENDING):
         return ("True", "Planned", "What would be patched is told per workload; spec.rollout.mode is Plan.")
     if not workloads:
-        return ("True", "NothingMatched", "No Deployment is annotated or selected yet.")
+        return ("True", "NothingMatched", "No workload is annotated or selected yet.")
     left_alone = [name for name in in_state(workloads, State.SKIPPED) if workloads[name].reason not in ON_PURPOSE]
     but = f", except what is left alone: {naming(left_alone)}" if left_alone else ""
     return ("True", "Reconciled", f"All matched workloads are as they should be{but}.")
@@ -144,16 +144,18 @@ def counts(workloads: Mapping[str, Verdict]) -> dict[str, int]:
 
 def listing(before: Mapping[str, Any], workloads: Mapping[str, Verdict], now: str) -> list[JSON]:
     """Return the workloads for the status: worst first, then by name, as many as it may hold."""
-    told = {entry["name"]: entry for entry in before.get("workloads") or ()}
+    told = {label(entry.get("kind", "Deployment"), entry["name"]): entry for entry in before.get("workloads") or ()}
     worst = sorted(workloads.items(), key=lambda item: (WORST_FIRST.index(item[1].state), item[0]))
     return [workload(told.get(name), name, verdict, now) for name, verdict in worst[:MAX_WORKLOADS]]
 
 
-def workload(before: Mapping[str, Any] | None, name: str, verdict: Verdict, now: str) -> JSON:
-    """Return one line of the status."""
+def workload(before: Mapping[str, Any] | None, called: str, verdict: Verdict, now: str) -> JSON:
+    """Return one line of the status, of the workload that is so *called* within its namespace."""
+    kind, _, name = called.rpartition("/")
     unchanged = before is not None and before["state"] == verdict.state.value
     since = before.get("lastTransitionTime") if before is not None and unchanged else None
     return {
+        "kind": kind or "Deployment",
         "name": name,
         "state": verdict.state.value,
         "reason": verdict.reason.value,

@@ -17,6 +17,7 @@ from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
 from grpctracing.controllers.ownership import is_own, owner_of
+from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.preflight import Preflight
 from grpctracing.controllers.proof import Proof
 from grpctracing.controllers.status import StatusController
@@ -28,7 +29,7 @@ from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
 from grpctracing.kube.informer import Informer
 from grpctracing.kube.queue import Queue
-from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, OWNED, Key, key_of
+from grpctracing.kube.resources import GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -65,7 +66,9 @@ class Engine:
         )
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
-        self.proof = Proof(self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add)
+        self.proof = Proof(
+            self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add, Pods(client)
+        )
         self.preflight = Preflight(client, self.world, payload, self.workload_queue.add, settings.watch_namespaces)
         self.workloads = WorkloadController(
             client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight
@@ -139,7 +142,8 @@ class Engine:
 
     def _informers(self) -> Iterator[Informer]:
         for namespace in self.settings.watch_namespaces or (None,):
-            yield self._informer(DEPLOYMENTS, self.world.deployments, namespace)
+            for resource in WORKLOADS:
+                yield self._informer(resource, self.world.workloads[resource.kind], namespace)
             yield self._informer(GRPC_TRACINGS, self.world.tracings, namespace)
             for resource in OWNED:
                 yield self._informer(resource, self.world.owned[resource.kind], namespace, OWNED_SELECTOR)
@@ -149,12 +153,13 @@ class Engine:
         return Informer(self.client, resource, store, namespace=namespace, selector=selector, resync=resync)
 
     def _listen(self) -> None:
-        self.world.deployments.listen(self._deployment_changed)
+        for store in self.world.workloads.values():
+            store.listen(self._workload_changed)
         self.world.tracings.listen(self._tracing_changed)
         for store in self.world.owned.values():
             store.listen(self._owned_changed)
 
-    def _deployment_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
+    def _workload_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         if is_own(after or before or {}):
             self._owned_changed(key, before, after)
         else:
@@ -207,7 +212,8 @@ class Engine:
         """Return when it is this process's turn to work: caches complete, Lease held."""
         for informer in self.informers:
             await informer.synced.wait()
-        log.info("synced", extra={"deployments": len(self.world.deployments), "tracings": len(self.world.tracings)})
+        workloads = {resource.plural: len(self.world.workloads[resource.kind]) for resource in WORKLOADS}
+        log.info("synced", extra={**workloads, "tracings": len(self.world.tracings)})
         if self.elector is not None:
             await self.elector.acquire()
 

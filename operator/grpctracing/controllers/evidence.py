@@ -1,25 +1,20 @@
-"""Evidence from pods, asked for only while a rollout with our injection stands still: two bounded lists per look.
-
-No watch on pods: there may be a hundred thousand of them, of which a handful ever matters.
-"""
+"""Evidence from pods, asked for only while a rollout with our injection stands still."""
 
 from __future__ import annotations
 
 import logging
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from grpctracing.injection.failure import Failure, diagnose, newest
+from grpctracing.injection.failure import Failure, diagnose
 from grpctracing.injection.guard import carries
 from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import errors
-from grpctracing.kube.resources import PODS, REPLICA_SETS, Key
+from grpctracing.kube.resources import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from grpctracing.kube.client import Client
+    from grpctracing.controllers.pods import Pods
     from grpctracing.kube.resources import JSON
 
 log = logging.getLogger(__name__)
@@ -30,16 +25,13 @@ INTERVAL: Final = 4.0
 """Seconds between two looks at the pods of one workload, at first; a long standstill is looked at less and less often."""
 LATE: Final = 3600.0
 """Seconds after the end of a rollout when its pods are in question no more: the longest `healthTimeout` there is."""
-REPLICA_SETS_AT_MOST: Final = "50"
-PODS_AT_MOST: Final = "20"
-"""All pods of one template fail in the same way, or it is not the template."""
 
 
 @dataclass(slots=True)
 class Evidence:
     """Looks at the pods of workloads; times are those of the caller's clock, in seconds."""
 
-    client: Client
+    pods: Pods
     _looked: dict[Key, tuple[float, Failure | None]] = field(default_factory=dict)
 
     async def of(
@@ -58,43 +50,21 @@ class Evidence:
         if now - looked >= max(INTERVAL, still / 6) and (state is Rollout.STUCK or still >= STILL):
             found = await self._look(deployment)
             self._looked[key] = (now, found)
-        # What was seen of another version of the Deployment says nothing of this one.
+        # What was seen of another version of the workload says nothing of this one.
         return found if found is not None and found.generation == deployment["metadata"]["generation"] else None
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a workload that is gone."""
         self._looked.pop(key, None)
 
-    async def _look(self, deployment: JSON) -> Failure | None:
-        metadata = deployment["metadata"]
-        namespace, generation = metadata["namespace"], metadata["generation"]
-        replica_sets: list[JSON] = []
+    async def _look(self, workload: JSON) -> Failure | None:
+        generation = workload["metadata"]["generation"]
+        revisions: list[JSON] = []
         pods: list[JSON] = []
         try:
-            replica_sets = await self._list(REPLICA_SETS, namespace, deployment["spec"], REPLICA_SETS_AT_MOST)
-            if (present := newest(deployment, replica_sets)) is not None:
-                pods = await self._list(PODS, namespace, present["spec"], PODS_AT_MOST)
+            revisions = await self.pods.revisions(workload)
+            pods = await self.pods.present(workload, revisions)
         except errors.ApiError as error:
-            # Without the right to look (or an answer) there is still what the Deployment says of itself.
-            log.warning("pods not seen", extra={"workload": f"{namespace}/{metadata['name']}", "error": str(error)})
-        return diagnose(deployment, replica_sets, pods, generation=generation)
-
-    async def _list(self, resource: Any, namespace: str, spec: JSON, limit: str) -> list[JSON]:
-        query = {"limit": limit, "labelSelector": selector(spec["selector"])}
-        return list((await self.client.page(resource, namespace, query)).get("items") or ())
-
-
-def selector(spec: Mapping[str, Any]) -> str:
-    """Return a `metav1.LabelSelector` as the query parameter spells it."""
-    terms = [f"{key}={value}" for key, value in sorted((spec.get("matchLabels") or {}).items())]
-    for expression in spec.get("matchExpressions") or ():
-        key, values = expression["key"], ",".join(expression.get("values") or ())
-        terms.append(
-            {
-                "In": f"{key} in ({values})",
-                "NotIn": f"{key} notin ({values})",
-                "Exists": key,
-                "DoesNotExist": f"!{key}",
-            }[expression["operator"]]
-        )
-    return ",".join(terms)
+            # Without the right to look (or an answer) there is still what the workload says of itself.
+            log.warning("pods not seen", extra={"workload": str(key_of(workload)), "error": str(error)})
+        return diagnose(workload, revisions, pods, generation=generation)

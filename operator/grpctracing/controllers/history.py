@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from grpctracing.injection.rollout import Rollout, rollout, score
+from grpctracing.injection.kinds import numbers
+from grpctracing.injection.rollout import Rollout, observed, rollout, score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,8 @@ class History:
     _healthy: dict[Key, float] = field(default_factory=dict)
     _best: dict[Key, tuple[str, int]] = field(default_factory=dict)
     """The pod template that rolls out, and how far it has come at best: a pod that flaps is no progress."""
+    _over: dict[Key, tuple[str, float]] = field(default_factory=dict)
+    """Which rollout it is, and since when it is over: inf while it runs, -inf where that was before the first look."""
 
     def undone(self, key: Key, patch: JSON, now: float) -> int:
         """Return how often *patch* was written before: it is needed again only because somebody took it out."""
@@ -64,9 +68,13 @@ class History:
 
     def failed_since(self, key: Key, deployment: JSON, now: float) -> float:
         """Return for how many seconds the rollout has been incomplete and made no progress; 0 when it is complete."""
-        if rollout(deployment) in {Rollout.COMPLETE, Rollout.EMPTY}:
+        state = rollout(deployment)
+        if state not in {Rollout.RUNNING, Rollout.STUCK}:
             self._unhealthy.pop(key, None)
             self._best.pop(key, None)
+            if state is Rollout.HELD:
+                self._healthy.pop(key, None)  # what is only partly there proves nothing yet
+                return 0.0
             self._healthy.setdefault(key, now)
             return 0.0
         self._healthy.pop(key, None)
@@ -84,12 +92,32 @@ class History:
         """Return for how many seconds the rollout has been complete, as far as `failed_since` was asked."""
         return now - self._healthy.get(key, now)
 
+    def over_for(self, key: Key, workload: JSON, now: float) -> float | None:
+        """Return for how many seconds the present rollout has been over, as far as it was watched; else None.
+
+        For kinds whose own books don't tell. Where pods wait for their user, each that is replaced is a rollout of its own.
+        """
+        pods = numbers(workload)
+        runs = rollout(workload) in {Rollout.RUNNING, Rollout.STUCK}
+        mark = digest(workload) + (f" {pods.updated}" if pods.updated < pods.total else "")
+        known, since = self._over.get(key, ("", math.inf))
+        if not known:
+            begun = not observed(workload) or pods.updated < pods.replaced
+            since = math.inf if runs and begun else -math.inf
+        elif mark != known:
+            since = math.inf
+        if since == math.inf and not runs:
+            since = now
+        self._over[key] = (mark, since)
+        return None if since == -math.inf else max(now - since, 0.0)
+
     def forget(self, key: Key) -> None:
         """Drop what is known of a workload that is gone."""
         self._written.pop(key, None)
         self._unhealthy.pop(key, None)
         self._healthy.pop(key, None)
         self._best.pop(key, None)
+        self._over.pop(key, None)
 
 
 def digest(obj: Mapping[str, Any]) -> str:

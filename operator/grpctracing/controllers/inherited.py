@@ -48,7 +48,7 @@ class Inherited:
         now = self.clock()
         self._known = {known: entry for known, entry in self._known.items() if now - entry[0] < FRESH}
         if key not in self._known:
-            live = await find(self.client, CONFIG_MAPS, *key)
+            live = await find(self.client, CONFIG_MAPS, key.namespace, key.name)
             self._known[key] = (now, frozenset((live or {}).get("data") or ()))
         return self._known[key][1]
 

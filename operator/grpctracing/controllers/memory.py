@@ -39,22 +39,23 @@ class Memory:
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def of(self, tracing: Key) -> dict[str, Reverted]:
-        """Return the records of one GrpcTracing by workload; those of Deployments that are gone count no more."""
+        """Return the records of one GrpcTracing by label; those of workloads that are gone count no more."""
         known = records(self.world.tracings.get(tracing)) | self._unsaved.get(tracing, {})
-        there = self.world.deployments.get
-        return {name: record for name, record in known.items() if there(Key(tracing.namespace, name)) is not None}
+        return {label: record for label, record in known.items() if self._there(tracing.namespace, record)}
 
     async def remember(self, tracing: Key, record: Reverted) -> None:
         """Write *record*, unless it is there. A failure is logged, not raised: going back must not wait for it."""
-        known = self.of(tracing).get(record.name)
+        known = self.of(tracing).get(record.label)
         if known is not None and known.injection == record.injection and known.retry == record.retry:
             return
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._unsaved.setdefault(tracing, {})[record.name] = record.model_copy(update={"time": now})
+        self._unsaved.setdefault(tracing, {})[record.label] = record.model_copy(update={"time": now})
         try:
             await self._save(tracing)
         except errors.ApiError as error:
-            log.warning("not remembered", extra={"tracing": str(tracing), "workload": record.name, "error": str(error)})
+            log.warning(
+                "not remembered", extra={"tracing": str(tracing), "workload": record.label, "error": str(error)}
+            )
 
     async def catch_up(self, tracing: Key) -> None:
         """Write what could not be written before; raises ApiError."""
@@ -66,9 +67,9 @@ class Memory:
         for obj in self.world.tracings.in_namespace(workload.namespace):
             tracing = Key(workload.namespace, obj["metadata"]["name"])
             known = records(obj).keys() | self._unsaved.get(tracing, {}).keys()
-            if healthy_with in {None, tracing.name} and workload.name in known:
-                self._unsaved.get(tracing, {}).pop(workload.name, None)
-                await self._save(tracing, without=workload.name)
+            if healthy_with in {None, tracing.name} and workload.label in known:
+                self._unsaved.get(tracing, {}).pop(workload.label, None)
+                await self._save(tracing, without=workload.label)
 
     async def _save(self, tracing: Key, without: str = "") -> None:
         async with self._writing:
@@ -78,24 +79,29 @@ class Memory:
                 return
             told = records(obj)
             # The oldest stay: while the list is full nothing new is tried, so none of the others can be forgotten for long.
-            wanted = [record for name, record in self.of(tracing).items() if name != without][:MAX_REVERTED]
+            wanted = [record for label, record in self.of(tracing).items() if label != without][:MAX_REVERTED]
             if wanted != list(told.values()):
                 await self._write(tracing, obj, wanted)
             for record in wanted:
-                self._unsaved.get(tracing, {}).pop(record.name, None)
+                self._unsaved.get(tracing, {}).pop(record.label, None)
+
+    def _there(self, namespace: str, record: Reverted) -> bool:
+        return self.world.workloads[record.kind].get(Key(namespace, record.name)) is not None
 
     async def _write(self, tracing: Key, obj: JSON, wanted: list[Reverted]) -> None:
         entries = [record.model_dump(by_alias=True, exclude_none=True) for record in wanted]
         body = {"metadata": {"uid": obj["metadata"]["uid"]}, "status": {"reverted": entries}}
         try:
-            written = await self.client.patch(GRPC_TRACINGS, *tracing, body, kind=MERGE, subresource="status")
+            written = await self.client.patch(
+                GRPC_TRACINGS, tracing.namespace, tracing.name, body, kind=MERGE, subresource="status"
+            )
         except errors.NotFound:
             return
         self.world.tracings.put(written)
 
 
 def records(obj: Mapping[str, object] | None) -> dict[str, Reverted]:
-    """Return what the status of a GrpcTracing remembers, by workload; what can't be read was written by a newer release."""
+    """Return what the status of a GrpcTracing remembers, by label; what can't be read was written by a newer release."""
     status = (obj or {}).get("status")
     entries = status.get("reverted") if isinstance(status, dict) else None
     found = {}
@@ -104,5 +110,5 @@ def records(obj: Mapping[str, object] | None) -> dict[str, Reverted]:
             record = Reverted.model_validate(entry)
         except ValidationError:
             continue
-        found[record.name] = record
+        found[record.label] = record
     return found

@@ -1,7 +1,7 @@
-"""What of a Deployment is kept in memory: all that a decision looks at, and little else.
+"""What of a workload is kept in memory: all that a decision looks at, and little else.
 
-`managedFields` is about half of a Deployment, and of it only the owners of environment variables matter here. The test
-beside this module holds it to one promise: a decision on the projection is the decision on the whole.
+`managedFields` is about half of a Deployment, and of it only the owners of environment variables matter here, and when we
+wrote last. The test beside this module holds it to one promise: a decision on the projection is the decision on the whole.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from grpctracing.controllers.ownership import is_own
+from grpctracing.injection import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grpctracing.kube.resources import JSON
 
+UNREAD: Final = frozenset({"volumeClaimTemplates"})
 TO_CONTAINERS: Final = ("f:spec", "f:template", "f:spec", "f:containers")
 
 
 def project(deployment: JSON) -> JSON:
-    """Return the part of a Deployment that is worth keeping; our own (the Collector's) are compared whole, so kept whole."""
+    """Return the part of a workload that is worth keeping; our own (the Collector's) are compared whole, so kept whole."""
     if is_own(deployment):
         return deployment
     metadata = deployment["metadata"]
     books = [entry for record in metadata.get("managedFields") or () if (entry := owners(record)) is not None]
-    return {**deployment, "metadata": {**metadata, "managedFields": books}}
+    spec = {field: value for field, value in deployment["spec"].items() if field not in UNREAD}
+    return {**deployment, "metadata": {**metadata, "managedFields": books}, "spec": spec}
 
 
 def owners(record: Mapping[str, Any]) -> JSON | None:
@@ -37,4 +40,7 @@ def owners(record: Mapping[str, Any]) -> JSON | None:
     kept: Any = {name: {"f:env": fields["f:env"]} for name, fields in node.items() if "f:env" in fields}
     for step in reversed(TO_CONTAINERS):
         kept = {step: kept}
-    return {key: record[key] for key in ("manager", "operation") if key in record} | {"fieldsV1": kept}
+    told = (
+        ("manager", "operation", "time") if record.get("manager") == names.FIELD_MANAGER else ("manager", "operation")
+    )
+    return {key: record[key] for key in told if key in record} | {"fieldsV1": kept}

@@ -1,9 +1,10 @@
-"""Proof of trace: which Deployments the managed Collector has received spans from, since their pods are the present ones.
+"""Proof of trace: which workloads the managed Collector has received spans from, since their pods are the present ones.
 
-The Collector counts spans by Deployment and pod. A pod's name begins with that of its ReplicaSet, and the Deployment's
+The Collector counts spans by workload and pod. The name of a Deployment's pod begins with that of its ReplicaSet, and the Deployment's
 condition `Progressing` names the newest one: only its spans prove the present template, not those that old pods still send
-on their way out. A ReplicaSet that was there before (a rollback) has to count on after the rollout is complete. Once seen,
-a template stays seen: a quiet night is no loss of tracing.
+on their way out. A ReplicaSet that was there before (a rollback) has to count on after the rollout is complete. The names of
+other pods tell nothing of their template: each that sends spans is looked at once, by its uid. Once seen, a template stays
+seen: a quiet night is no loss of tracing.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from grpctracing.collector import NAME
 from grpctracing.injection import State
-from grpctracing.injection.rollout import Rollout, rollout
-from grpctracing.kube.resources import SERVICES, Key
+from grpctracing.injection.kinds import KINDS, REPLICA_SET, kind_of
+from grpctracing.injection.revisions import is_of, newest
+from grpctracing.injection.rollout import Rollout, observed, rollout
+from grpctracing.kube import errors
+from grpctracing.kube.apply import find
+from grpctracing.kube.resources import PODS, SERVICES, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from grpctracing.controllers.pods import Pods
     from grpctracing.controllers.world import World
     from grpctracing.kube.resources import JSON
 
@@ -45,17 +51,26 @@ LARGEST: Final = 8 * 2**20
 POD_PREFIX: Final = 58
 """Characters of a pod's name that come from its ReplicaSet and the dash behind it (k8s.io/apiserver, names.generate)."""
 
+POD_NAME: Final = re.compile(r"[a-z0-9][-.a-z0-9]{0,252}")
+PODS_AT_ONCE: Final = 5
+"""Pods of one workload that are asked about after one scrape."""
+WORKLOAD_LABELS: Final = {kind.name: kind.attribute.replace(".", "_") for kind in KINDS.values()}
+
 Counts = dict[str, float]
-"""ReplicaSet (as the pods' names tell it) → spans."""
+"""What tells the template → spans: the ReplicaSet (as the pods' names tell it), or name and uid of the pod."""
 
 
 @dataclass(slots=True)
 class Track:
-    """What is known of one workload: its *template*, what the counts were when that came, and whether it was seen."""
+    """What is known of one workload: its *template*, what the counts were when that came, and whether it was seen.
+
+    *others* are pods that are of another template.
+    """
 
     template: str
     before: Counts
     proved: bool = False
+    others: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -66,6 +81,7 @@ class Proof:
     url: str
     interval: float
     changed: Callable[[Key], None]
+    pods: Pods
     _tracks: dict[Key, Track] = field(default_factory=dict)
     _latest: dict[Key, Counts] = field(default_factory=dict)
     _silent: set[str] = field(default_factory=set)
@@ -97,22 +113,28 @@ class Proof:
             async def look(namespace: str) -> None:
                 async with gate:
                     if (text := await self._scrape(session, namespace)) is not None:
-                        self.absorb(namespace, text)
+                        for key in self.absorb(namespace, text):
+                            await self.look_at_pods(key)
 
             while True:
                 await asyncio.gather(*(look(namespace) for namespace in self._namespaces()))
                 await asyncio.sleep(self.interval)
 
-    def absorb(self, namespace: str, text: str) -> None:
-        """Take over one scrape (Prometheus text)."""
-        for name, counts in parse(text).items():
-            key = Key(namespace, name)
-            deployment = self.world.deployments.get(key)
+    def absorb(self, namespace: str, text: str) -> list[Key]:
+        """Take over one scrape (Prometheus text); return the workloads of which pods have to be looked at."""
+        ask = []
+        for (kind, name), counts in parse(text).items():
+            key = key_of({"kind": kind, "metadata": {"namespace": namespace, "name": name}})
+            deployment = self.world.of(key).get(key)
             if deployment is None:
-                continue  # whoever sends spans names the Deployment: what does not exist is not remembered
+                continue  # whoever sends spans names the workload: what does not exist is not remembered
             self._latest[key] = counts
             track = self._tracks.get(key)
             if track is None or track.proved:
+                continue
+            if kind_of(deployment).keeps != REPLICA_SET:
+                track.others &= counts.keys()
+                ask += [key] if counts.keys() - track.others and observed(deployment) else []
                 continue
             complete = rollout(deployment) is Rollout.COMPLETE
             newest = newest_replica_set(deployment)
@@ -126,6 +148,32 @@ class Proof:
                     track.before[replica_set] = value
             if track.proved:
                 self.changed(key)
+        return ask
+
+    async def look_at_pods(self, key: Key) -> None:
+        """Find out whether a pod that sends spans is of the present template; raises nothing."""
+        workload, track = self.world.of(key).get(key), self._tracks.get(key)
+        if workload is None or track is None:
+            return
+        try:
+            present = newest(workload, await self.pods.revisions(workload))
+            for counted in sorted(self._latest[key].keys() - track.others)[:PODS_AT_ONCE]:
+                pod = await self._pod(key.namespace, counted)
+                if pod is None or present is None or not is_of(pod, workload, present):
+                    track.others.add(counted)
+                elif track is self._tracks.get(key):  # else the template has changed meanwhile
+                    track.proved = True
+                    self.changed(key)
+                    return
+        except errors.ApiError as error:
+            log.warning("pods not seen", extra={"workload": str(key), "error": str(error)})
+
+    async def _pod(self, namespace: str, counted: str) -> JSON | None:
+        name, _, uid = counted.partition("/")
+        if not POD_NAME.fullmatch(name):
+            return None  # whoever sends spans writes it, and it becomes part of a path
+        pod = await find(self.pods.client, PODS, namespace, name)
+        return pod if pod is not None and pod["metadata"]["uid"] == uid else None
 
     def _namespaces(self) -> list[str]:
         """Return where the Service is ours: what somebody else calls by its name is no proof, and not asked."""
@@ -169,15 +217,17 @@ def newest_replica_set(deployment: JSON) -> str | None:
     return None
 
 
-def parse(text: str) -> dict[str, Counts]:
-    """Return Deployment → ReplicaSet → spans of one scrape."""
-    found: dict[str, Counts] = {}
+def parse(text: str) -> dict[tuple[str, str], Counts]:
+    """Return kind and name of workloads → what tells the template → spans of one scrape."""
+    found: dict[tuple[str, str], Counts] = {}
     for labels, value in samples(text):
-        deployment, pod = labels.get("k8s_deployment_name"), labels.get("k8s_pod_name")
-        if deployment and pod:
-            counts = found.setdefault(deployment, {})
-            replica_set = pod.rpartition("-")[0]
-            counts[replica_set] = counts.get(replica_set, 0.0) + value
+        kind = next((kind for kind, attribute in WORKLOAD_LABELS.items() if labels.get(attribute)), None)
+        pod = labels.get("k8s_pod_name")
+        if kind is not None and pod:
+            counts = found.setdefault((kind, labels[WORKLOAD_LABELS[kind]]), {})
+            by_name = KINDS[kind].keeps == REPLICA_SET
+            source = pod.rpartition("-")[0] if by_name else f"{pod}/{labels.get('k8s_pod_uid', '')}"
+            counts[source] = counts.get(source, 0.0) + value
     return found
 
 
@@ -196,12 +246,16 @@ def digest(deployment: JSON) -> str:
 def remembered(world: World, key: Key, deployment: JSON) -> bool:
     """Tell whether a status, written before this process began, says that the present pods have been seen.
 
-    It does when the workload was called Instrumented after its last rollout had ended (RFC 3339 times sort as text).
+    It does when the workload was called Instrumented after its last rollout had ended (RFC 3339 times sort as text). Only
+    Deployments keep the time of that; of others, what the Collector still counts is looked at anew.
     """
+    if kind_of(deployment).keeps != REPLICA_SET:
+        return False
     conditions = deployment.get("status", {}).get("conditions") or ()
     rolled_out = max((c.get("lastUpdateTime", "") for c in conditions if c["type"] == "Progressing"), default="")
     return any(
         entry["name"] == key.name
+        and entry.get("kind", "Deployment") == "Deployment"
         and entry["state"] == State.INSTRUMENTED.value
         and (entry.get("lastTransitionTime") or "") >= rolled_out
         for tracing in world.tracings.in_namespace(key.namespace)

@@ -59,7 +59,9 @@ class StatusController:
         self._written[key] = self.clock()
         body = {"metadata": {"uid": obj["metadata"]["uid"]}, "status": wanted}
         try:
-            written = await self.client.patch(GRPC_TRACINGS, *key, body, kind=MERGE, subresource="status")
+            written = await self.client.patch(
+                GRPC_TRACINGS, key.namespace, key.name, body, kind=MERGE, subresource="status"
+            )
         except errors.NotFound:
             return None
         self.world.tracings.put(written)

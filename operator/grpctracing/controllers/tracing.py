@@ -109,7 +109,7 @@ class TracingController:
         for workload in waiting:
             self.look(workload)
         if waiting:
-            names = ", ".join(workload.name for workload in waiting[:NAMED])
+            names = ", ".join(workload.label for workload in waiting[:NAMED])
             more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
             message = f"Being deleted; waits until {names}{more} {'is' if len(waiting) == 1 else 'are'} reverted."
             self.board.found(key, Facts(None, ("Leaving", ""), ("Reverting", message)))
@@ -123,8 +123,8 @@ class TracingController:
         tracings = self.world.tracings_in(namespace)
         found = []
         for workload in self.world.workloads_in(namespace):
-            deployment = self.world.deployments.get(workload)
-            if deployment is not None and decide(Seen(deployment, tracings)).action is Action.REVERT:
+            obj = self.world.of(workload).get(workload)
+            if obj is not None and decide(Seen(obj, tracings)).action is Action.REVERT:
                 found.append(workload)
         return found
 

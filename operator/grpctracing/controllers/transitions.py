@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from grpctracing.injection import Action, Reason, State
+from grpctracing.kube.resources import key_of
 
 if TYPE_CHECKING:
     from grpctracing.injection import Verdict
@@ -59,8 +60,7 @@ class Transitions:
 
     def wrote(self, deployment: JSON, verdict: Verdict) -> None:
         """Post an event about a patch that was accepted."""
-        metadata = deployment["metadata"]
-        fields = {"workload": f"{metadata['namespace']}/{metadata['name']}", "tracing": verdict.tracing}
+        fields = {"workload": str(key_of(deployment)), "tracing": verdict.tracing}
         if verdict.action is Action.INJECT:
             message = f'Injected {", ".join(verdict.containers)} for GrpcTracing "{verdict.tracing}".'
             self.recorder.event(deployment, "Normal", "Injected", message)

@@ -1,4 +1,4 @@
-"""Deployments: each is brought to what its GrpcTracing asks for, by at most one patch."""
+"""Workloads: each is brought to what its GrpcTracing asks for, by at most one patch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from grpctracing.controllers.evidence import Evidence
 from grpctracing.controllers.history import History
 from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.memory import Memory
+from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide, guard
 from grpctracing.injection.admitted import governing
-from grpctracing.injection.rollout import ended_at
+from grpctracing.injection.kinds import REPLICA_SET, kind_of
+from grpctracing.injection.rollout import began_at, ended_at
 from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 
@@ -49,7 +51,7 @@ WRITES: Final = frozenset({Action.INJECT, Action.REVERT})
 
 @dataclass(slots=True)
 class WorkloadController:
-    """Reconciles Deployments; keeps nothing but *history* from one call to the next. *bootstrap* is by flat key."""
+    """Reconciles workloads; keeps nothing but *history* from one call to the next. *bootstrap* is by flat key."""
 
     client: Client
     world: World
@@ -67,13 +69,14 @@ class WorkloadController:
 
     def __post_init__(self) -> None:
         self.inherited = Inherited(self.client)
-        self.evidence = Evidence(self.client)
+        self.evidence = Evidence(Pods(self.client))
         self.memory = Memory(self.client, self.world)
         self.payload = payload.digest(self.bootstrap)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one workload to what its GrpcTracing asks for. Idempotent; called with a key, never with an event."""
-        deployment = self.world.deployments.get(key)
+        store = self.world.of(key)
+        deployment = store.get(key)
         if deployment is None:
             await self._forget(key)
             return None
@@ -82,7 +85,8 @@ class WorkloadController:
         try:
             if self.world.tracings.in_namespace(key.namespace):
                 inherited = await self.inherited.of(deployment)
-                now, ended_for = self.clock(), ago(ended_at(deployment), otherwise=0.0)
+                now = self.clock()
+                ended_for = self._ended_for(key, deployment, now)
                 still = self.history.failed_since(key, deployment, now)
                 failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
             outcome = await settle(
@@ -101,10 +105,10 @@ class WorkloadController:
             self.board.stumbled(key)
             raise
         if outcome.deployment is None:
-            self.world.deployments.remove(key)
+            store.remove(key)
             await self._forget(key)
             return None
-        self.world.deployments.put(outcome.deployment)
+        store.put(outcome.deployment)
         if outcome.written:
             self._wrote(key, outcome.verdict, outcome.deployment)
         await self._keep_in_mind(key, outcome.verdict)
@@ -136,7 +140,7 @@ class WorkloadController:
             inherited=inherited,
             policy_in_force=facts is not None and facts.policy,
             healthy_for=self.history.healthy_for(key, now),
-            ended_for=ago(ended_at(deployment), otherwise=0.0),
+            ended_for=self._ended_for(key, deployment, now),
             age=ago(deployment["metadata"].get("creationTimestamp"), otherwise=math.inf),
             failure=failure if failure and failure.generation == deployment["metadata"].get("generation") else None,
             reverted=self.memory.of(belongs) if belongs else {},
@@ -151,6 +155,16 @@ class WorkloadController:
             if undone:
                 verdict = decide(replace(seen, undone=undone))
         return verdict
+
+    def _ended_for(self, key: Key, deployment: JSON, now: float) -> float:
+        """Return for how many seconds its rollout has been over by its own books, else as it was watched; 0 while it runs."""
+        if not guard.carries(deployment):
+            return 0.0
+        if kind_of(deployment).keeps == REPLICA_SET:
+            return ago(ended_at(deployment), otherwise=0.0)
+        watched = self.history.over_for(key, deployment, now)
+        # Over before the first look: at most as long ago as it began.
+        return ago(began_at(deployment), otherwise=math.inf) if watched is None else watched
 
     def _spans_seen(self, key: Key, deployment: JSON, tracing: GrpcTracing | None) -> bool | None:
         if tracing is None or tracing.spec.collector.mode != "Managed":
@@ -202,7 +216,7 @@ class WorkloadController:
 
     def _refused(self, key: Key, error: errors.ApiError, inherited: Names) -> None:
         """Say in the status that the API server does not let us; the slot is free for others meanwhile."""
-        deployment = self.world.deployments.get(key)
+        deployment = self.world.of(key).get(key)
         if deployment is None or isinstance(error, errors.Unavailable | errors.Conflict):
             return
         verdict = self._decide(key, deployment, inherited)

@@ -12,7 +12,7 @@ from grpctracing.api import GrpcTracing
 from grpctracing.controllers.ownership import controllers, is_own, owner_of
 from grpctracing.controllers.projection import project
 from grpctracing.injection import names
-from grpctracing.kube.resources import CONFIG_MAPS, OWNED, Key, key_of
+from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED, WORKLOADS, Key, key_of
 from grpctracing.kube.store import Store
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Unreadable(Exception):  # noqa: N818 - a fact about an object that a newer
 
 @dataclass(slots=True)
 class World:
-    """All caches. Deployments are everybody's; *owned* holds what carries our label, by kind."""
+    """All caches, by kind. *workloads* are everybody's; *owned* holds what carries our label."""
 
-    deployments: Store = field(default_factory=lambda: Store(project))
+    workloads: dict[str, Store] = field(default_factory=lambda: {each.kind: Store(project) for each in WORKLOADS})
     tracings: Store = field(default_factory=Store)
     owned: dict[str, Store] = field(default_factory=lambda: {resource.kind: Store() for resource in OWNED})
     _parsed: dict[Key, tuple[str, GrpcTracing]] = field(default_factory=dict)
@@ -64,9 +64,19 @@ class World:
                 found += [] if tracing is None else [tracing]
         return found
 
+    @property
+    def deployments(self) -> Store:
+        """The Deployments, of which one per namespace is ours: the Collector."""
+        return self.workloads[DEPLOYMENTS.kind]
+
+    def of(self, key: Key) -> Store:
+        """Return the cache that a workload belongs to."""
+        return self.workloads[key.kind or DEPLOYMENTS.kind]
+
     def workloads_in(self, namespace: str) -> list[Key]:
-        """Return the keys of a namespace's Deployments, without our own."""
-        return [key_of(obj) for obj in self.deployments.in_namespace(namespace) if not is_own(obj)]
+        """Return the keys of a namespace's workloads, without our own."""
+        stores = self.workloads.values()
+        return [key_of(obj) for store in stores for obj in store.in_namespace(namespace) if not is_own(obj)]
 
     def owned_by(self, key: Key) -> Iterator[JSON]:
         """Yield what was made for a GrpcTracing, whether or not that one still exists.

@@ -1,4 +1,4 @@
-"""The one place that writes to a user's Deployment: look, think, patch; when somebody else was faster, look again."""
+"""The one place that writes to a user's workload: look, think, patch; when somebody else was faster, look again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grpctracing.injection import Action
 from grpctracing.kube import errors
 from grpctracing.kube.apply import find
 from grpctracing.kube.client import STRATEGIC
-from grpctracing.kube.resources import DEPLOYMENTS
+from grpctracing.kube.resources import BY_KIND, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ ATTEMPTS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: the verdict carried out, and the Deployment as it is now (None: gone)."""
+    """What came of it: the verdict carried out, and the workload as it is now (None: gone)."""
 
     verdict: Verdict
     deployment: JSON | None
@@ -44,6 +44,7 @@ async def settle(
     other than a race.
     """
     metadata = deployment["metadata"]
+    resource = BY_KIND[deployment["kind"]]
     for _ in range(ATTEMPTS):
         verdict = think(deployment)
         if verdict.action not in {Action.INJECT, Action.REVERT} or verdict.patch is None:
@@ -52,11 +53,11 @@ async def settle(
             await before(verdict)
         try:
             written = await client.patch(
-                DEPLOYMENTS, metadata["namespace"], metadata["name"], verdict.patch, kind=STRATEGIC
+                resource, metadata["namespace"], metadata["name"], verdict.patch, kind=STRATEGIC
             )
         except (errors.Conflict, errors.Invalid, errors.NotFound):
             # 409: changed; 422: recreated under the same name, or a container is gone; 404: deleted. Or a true refusal.
-            newer = await find(client, DEPLOYMENTS, metadata["namespace"], metadata["name"])
+            newer = await find(client, resource, metadata["namespace"], metadata["name"])
             if newer is None:
                 return Outcome(verdict, None)
             if newer["metadata"]["resourceVersion"] == deployment["metadata"]["resourceVersion"]:
@@ -65,6 +66,4 @@ async def settle(
             continue
         telemetry.WRITES.labels(verdict.action.value).inc()
         return Outcome(verdict, written, written=True)
-    raise errors.Conflict(
-        409, f"{metadata['namespace']}/{metadata['name']} changed {ATTEMPTS} times while being patched"
-    )
+    raise errors.Conflict(409, f"{key_of(deployment)} changed {ATTEMPTS} times while being patched")

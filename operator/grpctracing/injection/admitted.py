@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from grpctracing.api import seconds
 from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal
+from grpctracing.injection.kinds import called
 from grpctracing.injection.plan import plan
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, select
@@ -97,7 +98,7 @@ def as_pod(deployment: Mapping[str, Any]) -> dict[str, Any]:
 
 def moving(what: str) -> str:
     """Return the way out where a wish stands in the wrong place."""
-    return f"{what}: written on the Deployment, where a policy can't see it. Write it under spec.template.metadata."
+    return f"{what}: written on the workload, where a policy can't see it. Write it under spec.template.metadata."
 
 
 def misplaced(selection: Selection) -> Verdict | None:
@@ -164,7 +165,7 @@ def standing(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[S
         return State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans.", None
     text = (
         "New pods get it when they are made; no span has been seen of the present ones. Those from before: "
-        f"`kubectl rollout restart deployment {deployment['metadata']['name']}`.{unread(deployment, chosen)}"
+        f"`kubectl rollout restart {called(deployment)}`.{unread(deployment, chosen)}"
     )
     return State.INJECTED, Reason.THROUGH_ADMISSION, text, None
 

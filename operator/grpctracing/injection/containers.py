@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.injection import names
+from grpctracing.injection.kinds import kind_of
 from grpctracing.injection.select import annotation
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def choose(deployment: Mapping[str, Any], *, blind: bool = False) -> tuple[str, 
         raise Refusal(
             "UnknownContainer",
             f'{names.CONTAINERS}: "{wish}" names {", ".join(unknown) or "no container"}; '
-            f"this Deployment has {', '.join(present)}.",
+            f"this {kind_of(deployment).name} has {', '.join(present)}.",
         )
     return tuple(name for name in present if name in asked)
 

@@ -14,6 +14,7 @@ from grpctracing.api import GrpcTracing, seconds
 from grpctracing.injection import guard, names
 from grpctracing.injection.admitted import through_policy
 from grpctracing.injection.containers import Refusal
+from grpctracing.injection.kinds import called, kind_of, numbers
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
 from grpctracing.injection.preflight import hold, notes, refined, unprobed
@@ -120,11 +121,18 @@ def go_back(seen: Seen, selection: Selection) -> Verdict:
         reason = Reason.UNKNOWN_TRACING
         message = f'{names.INJECT}: there is no GrpcTracing "{selection.asked_for}" in this namespace. Create it, or write "true".'
     else:
-        reason, message = Reason.NOT_SELECTED, "No GrpcTracing selects this Deployment."
+        reason, message = Reason.NOT_SELECTED, not_selected(seen.deployment)
     patch = build(seen.deployment, None, remembered=last_plan(seen))
     tracing = selection.tracing.metadata.name if selection.tracing else None
     action = Action.NOTHING if patch is None else Action.REVERT
     return Verdict(action, State.SKIPPED, reason, message, patch=patch, tracing=tracing)
+
+
+def not_selected(workload: Mapping[str, Any]) -> str:
+    """Return what to say of a workload that nobody asks for."""
+    kind = kind_of(workload).name
+    more = "" if kind == "Deployment" else f" Annotate it {names.INJECT}=true, or list its kind in spec.kinds."
+    return f"No GrpcTracing selects this {kind}.{more}"
 
 
 def last_plan(seen: Seen) -> Plan | None:
@@ -156,7 +164,7 @@ def pending(
             Action.NOTHING,
             State.PENDING,
             Reason.PLANNED,
-            f"Would patch {names_of} and restart {deployment['spec'].get('replicas', 1)} pods; "
+            f"Would patch {names_of} and restart {numbers(deployment).replaced} pods; "
             f"spec.rollout.mode is Plan, so nothing is written.{more}",
             patch=patch,
         )
@@ -185,8 +193,8 @@ def contested(seen: Seen) -> Verdict:
         State.DEGRADED,
         Reason.CONTESTED,
         f"Something else undid what was written {seen.undone} times in ten minutes, so it is left alone. Let the tool "
-        f"that owns this Deployment ignore differences of field manager {names.FIELD_MANAGER}, or annotate the "
-        f"Deployment {names.INJECT}=false.",
+        f"that owns this {kind_of(seen.deployment).name} ignore differences of field manager {names.FIELD_MANAGER}, or "
+        f"annotate it {names.INJECT}=false.",
     )
 
 
@@ -202,7 +210,7 @@ def settled(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
             State.DEGRADED,
             Reason.UNHEALTHY,
             f"Not healthy: {seen.failure.message if seen.failure else progress(seen.deployment)}. See `kubectl describe "
-            f"deployment {seen.deployment['metadata']['name']}`; to go back, annotate it {names.INJECT}=false.",
+            f"{called(seen.deployment)}`; to go back, annotate it {names.INJECT}=false.",
         )
     if state is Rollout.RUNNING:
         left = max(timeout - seen.failed_since, 0.0) + 1.0
@@ -215,7 +223,22 @@ def settled(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
         )
     if state is Rollout.EMPTY:
         return Verdict(Action.NOTHING, State.INJECTED, Reason.SCALED_TO_ZERO, "Injected; there are no pods to trace.")
+    if state is Rollout.HELD:
+        return held(seen)
     return replace(healthy(seen, tracing, wanted), requeue=None if guard.proved(seen) else guard.STABLE)
+
+
+def held(seen: Seen) -> Verdict:
+    """Return the answer where the template carries it and pods wait for their user: that is as the user wants it."""
+    pods = numbers(seen.deployment)
+    why = "partition" if pods.replaced else "OnDelete"
+    way_out = "when you lower that" if pods.replaced else "when you delete them (`kubectl delete pod`)"
+    spans = " The Collector receives spans of the others." if seen.spans_seen else ""
+    message = (
+        f"Patched; {pods.desired - pods.updated} of {pods.desired} pods are still of the template before, as "
+        f"spec.updateStrategy says ({why}): they get it {way_out}.{spans}"
+    )
+    return Verdict(Action.NOTHING, State.INJECTED, Reason.HELD_BACK, message)
 
 
 def healthy(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:

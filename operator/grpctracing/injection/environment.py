@@ -26,9 +26,12 @@ DOWNWARD = (
 
 
 def environment(
-    tracing: GrpcTracing, *, namespace: str, deployment: str, container: str, service: str
+    tracing: GrpcTracing, *, namespace: str, workload: tuple[str, str], container: str, service: str
 ) -> list[dict[str, Any]]:
-    """Return the env entries of one container, PYTHONPATH and GRPCTRACING_PINNED excepted."""
+    """Return the env entries of one container, PYTHONPATH and GRPCTRACING_PINNED excepted.
+
+    *workload* is the resource attribute that names it, and its name.
+    """
     spec = tracing.spec
     entries = [
         {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}} for name, path in DOWNWARD
@@ -37,7 +40,7 @@ def environment(
         {"name": name, "value": value}
         for name, value in (
             (names.SERVICE, escape(service)),
-            (names.RESOURCE, resource_attributes(tracing, namespace, deployment, container)),
+            (names.RESOURCE, resource_attributes(tracing, namespace, workload, container)),
         )
     ]
     entries += exporter(tracing)
@@ -82,11 +85,11 @@ def exporter(tracing: GrpcTracing) -> Iterator[dict[str, Any]]:
         yield {"name": names.HEADERS, "valueFrom": {"secretKeyRef": reference}}
 
 
-def resource_attributes(tracing: GrpcTracing, namespace: str, deployment: str, container: str) -> str:
+def resource_attributes(tracing: GrpcTracing, namespace: str, workload: tuple[str, str], container: str) -> str:
     """Return the value of OTEL_RESOURCE_ATTRIBUTES: the user's keys win over ours (W3C Baggage value encoding)."""
     ours: dict[str, str] = {
         "k8s.namespace.name": encode(namespace),
-        "k8s.deployment.name": encode(deployment),
+        workload[0]: encode(workload[1]),
         "k8s.container.name": encode(container),
         "k8s.pod.name": "$(GRPCTRACING_POD_NAME)",
         "k8s.pod.uid": "$(GRPCTRACING_POD_UID)",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
+from grpctracing.injection.revisions import is_of, newest, runs_elsewhere
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -20,7 +22,6 @@ CRASHES: Final = 3
 LONGEST: Final = 200
 """Characters that are quoted of somebody else's message."""
 IMAGE: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-REVISION: Final = "deployment.kubernetes.io/revision"
 
 
 class Cause(Enum):
@@ -39,7 +40,7 @@ class Failure:
     """What was seen: *message* for people. *at_once*: waiting any longer would tell nothing new.
 
     *ours* is False where going back can't help: a new image that can't be pulled is no doing of an injection.
-    *generation* is that of the Deployment that it was seen of.
+    *generation* is that of the workload that it was seen of.
     """
 
     cause: Cause
@@ -49,77 +50,39 @@ class Failure:
     generation: int = 0
 
 
-def newest(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
-    """Return the ReplicaSet of the Deployment's present template, once the controller has made it."""
-    uid = deployment["metadata"]["uid"]
-    own = [each for each in replica_sets if owned_by(each, uid)]
-    return max(own, key=revision, default=None)
-
-
-def owned_by(obj: Object, uid: str) -> bool:
-    """Tell whether the object *uid* controls *obj*."""
-    references = obj["metadata"].get("ownerReferences") or ()
-    return any(reference["uid"] == uid and reference.get("controller") for reference in references)
-
-
-def revision(replica_set: Object) -> int:
-    """Return the number of the rollout that a ReplicaSet was last the newest of."""
-    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
-
-
 def diagnose(
-    deployment: Object, replica_sets: Sequence[Object], pods: Iterable[Object], *, generation: int
+    workload: Object, revisions: Sequence[Object], pods: Iterable[Object], *, generation: int
 ) -> Failure | None:
     """Return the clearest evidence against the present rollout; None where there is none.
 
-    *pods* are those of the newest of *replica_sets*; which of both belong to *deployment* is looked at here.
+    *pods* are those of the newest of *revisions*; which of both belong to *workload* is looked at here.
     """
-    present = newest(deployment, replica_sets)
+    present = newest(workload, revisions)
     if present is None:
-        return refused(deployment, generation)
+        return refused(workload, generation)
     found = [
         failure
         for pod in pods
-        if owned_by(pod, present["metadata"]["uid"]) and not pod["metadata"].get("deletionTimestamp")
+        if is_of(pod, workload, present) and not pod["metadata"].get("deletionTimestamp")
         for failure in of_pod(pod, generation)
     ]
-    if (refusal := refused(deployment, generation)) is not None:
+    if (refusal := refused(workload, generation)) is not None:
         found.append(refusal)
     worst = min(found, key=lambda failure: (not failure.at_once, failure.cause.value), default=None)
-    if worst is not None and worst.cause is Cause.IMAGE and not runs_elsewhere(deployment, replica_sets, present):
+    if worst is not None and worst.cause is Cause.IMAGE and not runs_elsewhere(workload, revisions, present):
         return Failure(worst.cause, worst.message, ours=False, generation=generation)
     return worst
 
 
-def refused(deployment: Object, generation: int) -> Failure | None:
+def refused(workload: Object, generation: int) -> Failure | None:
     """Return what keeps pods from being made: a quota, an admission plug-in, an invalid template."""
-    for condition in (deployment.get("status") or {}).get("conditions") or ():
+    for condition in (workload.get("status") or {}).get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             message = (
                 f"pods are not made, {condition.get('reason', 'ReplicaFailure')}: {cut(condition.get('message', ''))}"
             )
             return Failure(Cause.REFUSED, message, generation=generation)
     return None
-
-
-def runs_elsewhere(deployment: Object, replica_sets: Iterable[Object], present: Object) -> bool:
-    """Tell whether an older ReplicaSet has pods with the very images of the present one."""
-    uid, wanted = deployment["metadata"]["uid"], images(present)
-    return any(
-        each is not present
-        and owned_by(each, uid)
-        and (each.get("status") or {}).get("replicas")
-        and images(each) == wanted
-        for each in replica_sets
-    )
-
-
-def images(obj: Object) -> dict[str, str]:
-    """Return container → image of anything with a pod template."""
-    return {
-        container["name"]: container.get("image", "") for container in obj["spec"]["template"]["spec"]["containers"]
-    }
 
 
 def of_pod(pod: Object, generation: int) -> Iterator[Failure]:

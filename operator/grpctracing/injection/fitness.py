@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TRACES_BY_ITSELF: Final = ("ddtrace", "newrelic")
 """Agents that trace gRPC by themselves; ddtrace would even take sampler and service name from our OTEL_ variables."""
-WAY_OUT: Final = f"If that is not what runs, annotate the Deployment {names.BOOTSTRAP}=true."
+WAY_OUT: Final = f"If that is not what runs, annotate the workload {names.BOOTSTRAP}=true."
 
 
 @dataclass(frozen=True, slots=True)

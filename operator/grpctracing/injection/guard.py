@@ -1,6 +1,6 @@
 """The rollout guard: who has to wait before it is injected, and whose injection is taken back and not tried again.
 
-What was taken back is remembered in the GrpcTracing's status, per Deployment, as a digest of all that could make the next
+What was taken back is remembered in the GrpcTracing's status, per workload, as a digest of all that could make the next
 try end differently: images, bootstrap, what is injected. So a restart of the operator forgets nothing, and a change of any
 of these is a new try by itself.
 """
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from grpctracing.api import MAX_RETRY, MAX_REVERTED, Reverted, seconds
 from grpctracing.injection import names
-from grpctracing.injection.failure import Cause, Failure, images
+from grpctracing.injection.failure import Cause, Failure
+from grpctracing.injection.kinds import kind_of, label_of, numbers
 from grpctracing.injection.patch import build
+from grpctracing.injection.revisions import images
 from grpctracing.injection.rollout import Rollout, observed, progress, rollout
 from grpctracing.injection.select import annotation
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
@@ -60,7 +62,7 @@ def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan, *, in_place: bool)
 
 def remembered(seen: Seen, wanted: Plan) -> Reverted | None:
     """Return the record of this workload, if it speaks of what would be injected now and nobody asked for another try."""
-    record = seen.reverted.get(seen.deployment["metadata"]["name"])
+    record = seen.reverted.get(label_of(seen.deployment))
     if record is None or record.injection != injection_digest(seen.deployment, wanted, seen.payload):
         return None
     return record if retry(seen.deployment) in {"", record.retry} else None
@@ -70,6 +72,7 @@ def to_remember(seen: Seen, wanted: Plan, failure: Failure) -> Reverted:
     """Return the record of an injection that failed."""
     deployment = seen.deployment
     return Reverted(
+        kind=kind_of(deployment).name,
         name=deployment["metadata"]["name"],
         injection=injection_digest(deployment, wanted, seen.payload),
         image=image_digest(deployment, seen.payload) if failure.cause in CAUSED_BY_IMAGE else "",
@@ -119,7 +122,7 @@ def without(deployment: Mapping[str, Any]) -> str:
 def must_wait(seen: Seen) -> Verdict | None:
     """Return the answer where a first injection has to wait, or None where it may go on."""
     state, where = rollout(seen.deployment), progress(seen.deployment)
-    others = [record for record in seen.reverted.values() if record.name != seen.deployment["metadata"]["name"]]
+    others = [record for record in seen.reverted.values() if record.label != label_of(seen.deployment)]
     if not is_new(seen) and state in {Rollout.RUNNING, Rollout.STUCK}:
         if state is Rollout.RUNNING and rolls(seen.deployment):
             return wait(Reason.OTHER_ROLLOUT, f"Rolls out for another reason ({where}); injection follows.")
@@ -131,19 +134,19 @@ def must_wait(seen: Seen) -> Verdict | None:
             Action.NOTHING,
             State.SKIPPED,
             Reason.IMAGE_REVERTED,
-            f'Has the image of "{twin.name}", which failed with the injection: {twin.evidence}. Tried when the image or the '
+            f'Has the image of "{twin.label}", which failed with the injection: {twin.evidence}. Tried when the image or the '
             f"release changes, or when you annotate it {names.RETRY}=true.",
             requeue=AGAIN,
         )
     if len(others) >= MAX_REVERTED:
         return wait(
             Reason.TOO_MANY_REVERTED,
-            f"{len(others)} Deployments of this GrpcTracing have been taken back, so no other is tried: see status.reverted.",
+            f"{len(others)} workloads of this GrpcTracing have been taken back, so no other is tried: see status.reverted.",
             AGAIN,
         )
     if seen.image_busy and not seen.image_proved:
         return wait(
-            Reason.FIRST_OF_IMAGE, "Waits for another Deployment with its images, which goes first and alone.", TURN
+            Reason.FIRST_OF_IMAGE, "Waits for another workload with its images, which goes first and alone.", TURN
         )
     return None
 
@@ -154,20 +157,15 @@ def wait(reason: Reason, message: str, requeue: float | None = None) -> Verdict:
 
 
 def is_new(seen: Seen) -> bool:
-    """Tell whether no pod of the Deployment has had the time to be anything yet."""
+    """Tell whether no pod of the workload has had the time to be anything yet."""
     status = seen.deployment.get("status") or {}
-    return not status.get("observedGeneration") or (seen.age < NEW and not status.get("availableReplicas"))
+    return not status.get("observedGeneration") or (seen.age < NEW and not numbers(seen.deployment).available)
 
 
 def rolls(deployment: Mapping[str, Any]) -> bool:
     """Tell whether pods are being replaced, rather than all new and not all available."""
-    status = deployment.get("status") or {}
-    updated = status.get("updatedReplicas", 0)
-    return (
-        not observed(deployment)
-        or updated != status.get("replicas", 0)
-        or updated < deployment["spec"].get("replicas", 1)
-    )
+    pods = numbers(deployment)
+    return not observed(deployment) or pods.updated != pods.total or pods.updated < pods.desired
 
 
 def proved(seen: Seen) -> bool:

@@ -10,6 +10,7 @@ from grpctracing.injection.containers import Refusal, choose, service_name, want
 from grpctracing.injection.environment import environment, escape
 from grpctracing.injection.findings import Report
 from grpctracing.injection.fitness import fit
+from grpctracing.injection.kinds import kind_of
 from grpctracing.injection.ledger import of_image, original, owned, prefix
 from grpctracing.injection.offers import PINS, Entry, offers
 from grpctracing.injection.select import annotation
@@ -111,7 +112,11 @@ def environment_of(deployment: Mapping[str, Any], tracing: GrpcTracing, containe
     """Return what a container would carry if its user had set nothing."""
     metadata = deployment["metadata"]
     return environment(
-        tracing, namespace=metadata["namespace"], deployment=metadata["name"], container=container, service=service
+        tracing,
+        namespace=metadata["namespace"],
+        workload=(kind_of(deployment).attribute, metadata["name"]),
+        container=container,
+        service=service,
     )
 
 
@@ -167,20 +172,20 @@ def refuse_if_taken(
         raise Refusal(
             "PythonPathFromSource",
             f"{where} takes PYTHONPATH from a ConfigMap, Secret or field, so its value can't be kept. Write it as a "
-            f"plain value, or annotate the Deployment {names.BOOTSTRAP}=false.",
+            f"plain value, or annotate the workload {names.BOOTSTRAP}=false.",
         )
     for mount in container.get("volumeMounts") or ():
         if mount["mountPath"].rstrip("/") == names.MOUNT_PATH and mount["name"] != names.VOLUME:
             raise Refusal(
                 "MountPathTaken",
                 f'{where} mounts volume "{mount["name"]}" at {names.MOUNT_PATH}, where the bootstrap would go. Mount it '
-                f"elsewhere, or annotate the Deployment {names.BOOTSTRAP}=false.",
+                f"elsewhere, or annotate the workload {names.BOOTSTRAP}=false.",
             )
     for volume in volumes:
         if volume["name"] == names.VOLUME and not is_our_volume(volume):
             raise Refusal(
                 "VolumeNameTaken",
-                f'the Deployment has a volume "{names.VOLUME}" of its own. Rename it, or annotate the Deployment '
+                f'the workload has a volume "{names.VOLUME}" of its own. Rename it, or annotate the workload '
                 f"{names.BOOTSTRAP}=false.",
             )
 

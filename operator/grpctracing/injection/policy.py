@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpctracing.injection import cel, names
 from grpctracing.injection.environment import environment
+from grpctracing.injection.kinds import KINDS
 from grpctracing.injection.offers import PINS, SERVICE_ATTRIBUTE, Offer, offers
 from grpctracing.injection.plan import source
 from grpctracing.injection.policy_match import conditions
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 API_VERSION = "admissionregistration.k8s.io/v1"
 # Stand in `environment` for what only the pod knows. No text of a user's looks like this, and percent-encoding keeps it.
 WORKLOAD, CONTAINER, SERVICE, PATH = (f"~grpctracing/{word}~" for word in ("workload", "container", "service", "path"))
+DEPLOYED = (KINDS["Deployment"].attribute, WORKLOAD)
 SYMBOLS = {
-    f"k8s.deployment.name={WORKLOAD},": "variables.origin",
+    f"{DEPLOYED[0]}={WORKLOAD},": "variables.origin",
     CONTAINER: "object.spec.containers[i].name",
     SERVICE: "variables.service",
     # What `envFrom` brings is not seen here, but the kubelet resolves it in what comes after.
@@ -113,7 +115,7 @@ def container_patch(tracing: GrpcTracing) -> Iterator[str]:
 def candidates(tracing: GrpcTracing) -> Iterator[Offer]:
     """Yield every entry that a container may get, in writing order."""
     namespace = tracing.metadata.namespace
-    full = environment(tracing, namespace=namespace, deployment=WORKLOAD, container=CONTAINER, service=SERVICE)
+    full = environment(tracing, namespace=namespace, workload=DEPLOYED, container=CONTAINER, service=SERVICE)
     yield from offers(full)
     yield from PINS
     yield Offer({"name": names.PYTHONPATH, "value": PATH}, frozenset({names.PYTHONPATH}))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from grpctracing.api import GrpcTracing, LabelSelector
 
+OWNERS = {"Deployment": "ReplicaSet"}
+"""What owns the pods of a workload, where it is not the workload itself."""
 MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -37,7 +39,7 @@ def conditions(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> list[di
 def selected(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> str:
     """Return whether a pod that has not opted out belongs to *tracing*: named by it, or the oldest that matches."""
     older = [other for other in tracings if age(other) < age(tracing)]
-    unasked = [matching(tracing), *(f"!({matching(other)})" for other in older)]
+    unasked = [matching(tracing), *(f"!({matching(other)} && {is_for(other)})" for other in older)]
     asked = [willing(tracing, tracings), *(f"!({willing(other, tracings)})" for other in older)]
     return (
         f"{wish()} == {cel.string(tracing.metadata.name)}"
@@ -59,6 +61,15 @@ def willing(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> str:
 def matching(tracing: GrpcTracing) -> str:
     """Return whether the selector of *tracing* matches; without one it matches nothing by itself."""
     return "false" if tracing.spec.selector is None else cel.every(requirements(tracing.spec.selector))
+
+
+def is_for(tracing: GrpcTracing) -> str:
+    """Return whether *tracing* is for the kind of what owns the pod: a patch is for some kinds, a policy for all."""
+    if tracing.spec.rollout.strategy == "Admission":
+        return "true"
+    kinds = [OWNERS.get(kind, kind) for kind in tracing.spec.kinds]
+    owner = f"o.?controller.orValue(false) && o.kind in {cel.strings(kinds)}"
+    return f"object.metadata.?ownerReferences.orValue([]).exists(o, {owner})"
 
 
 def requirements(selector: LabelSelector) -> Iterable[str]:

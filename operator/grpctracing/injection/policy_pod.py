@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grpctracing.injection import cel, names
+from grpctracing.injection.kinds import CONTROLLER_REVISION, KINDS
 from grpctracing.injection.policy_match import annotation, label
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def variables(tracing: GrpcTracing, relevant: Iterable[str]) -> Iterator[tuple[s
 
 def origin() -> str:
     """Return the resource attribute that names the workload, with a comma behind; empty for a pod of its own."""
-    attributes = {"StatefulSet": "k8s.statefulset.name", "DaemonSet": "k8s.daemonset.name", "Job": "k8s.job.name"}
+    patched = {name: kind.attribute for name, kind in KINDS.items() if kind.keeps == CONTROLLER_REVISION}
     text = '""'
-    for kind, attribute in {"ReplicaSet": "k8s.replicaset.name", **attributes}.items():
+    for kind, attribute in {"ReplicaSet": "k8s.replicaset.name", **patched, "Job": "k8s.job.name"}.items():
         text = f'variables.kind == "{kind}" ? "{attribute}=" + variables.name + "," : {text}'
     cron = 'variables.scheduled ? "k8s.cronjob.name=" + variables.workload + ",k8s.job.name=" + variables.name + ","'
-    return f'variables.deployed ? "k8s.deployment.name=" + variables.workload + "," : {cron} : {text}'
+    return f'variables.deployed ? "{KINDS["Deployment"].attribute}=" + variables.workload + "," : {cron} : {text}'
 
 
 def service() -> str:

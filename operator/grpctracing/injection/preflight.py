@@ -52,7 +52,9 @@ def notes(probed: Probed | None, wanted: Plan) -> str:
 
 def unknown(why: str) -> str:
     """Return what *why* nothing is known of an image means for its user."""
-    return f"The image could not be probed ({why}). If it sets PYTHONPATH itself (ENV), repeat that in the Deployment."
+    return (
+        f"The image could not be probed ({why}). If it sets PYTHONPATH itself (ENV), repeat that in the pod template."
+    )
 
 
 def refined(verdict: Verdict, wanted: Plan) -> Verdict:
@@ -61,6 +63,6 @@ def refined(verdict: Verdict, wanted: Plan) -> Verdict:
         return verdict
     message = (
         "No Python in the image: it got the OTEL_* variables, for an OpenTelemetry SDK in its code. If Python does run "
-        f"there, annotate the Deployment {names.BOOTSTRAP}=true."
+        f"there, annotate the workload {names.BOOTSTRAP}=true."
     )
     return replace(verdict, reason=Reason.NOT_PYTHON, message=message)

@@ -1,4 +1,4 @@
-"""Which GrpcTracing, if any, a Deployment belongs to.
+"""Which GrpcTracing, if any, a workload belongs to.
 
 The annotation decides before any selector, "false" before everything (on the Deployment or on its template: whoever
 says no is heard). Of several that match, the oldest wins, so that a new object never takes over running workloads.
@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.injection import names
+from grpctracing.injection.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,8 @@ def select(deployment: Mapping[str, Any], tracings: Sequence[GrpcTracing]) -> Se
         return Selection(Match.OWN)
     wish = annotation(deployment, names.INJECT) or ""
     labels = deployment["metadata"].get("labels") or {}
-    selecting = [t for t in tracings if t.spec.selector is not None and matches(t.spec.selector, labels)]
+    matching = [t for t in tracings if t.spec.selector is not None and matches(t.spec.selector, labels)]
+    selecting = [t for t in matching if is_for(t, kind_of(deployment).name)]
     if opted_out(deployment):
         waiting = sorted(selecting, key=age)
         return Selection(Match.OPTED_OUT, waiting[0] if waiting else None)
@@ -81,8 +83,8 @@ def select(deployment: Mapping[str, Any], tracings: Sequence[GrpcTracing]) -> Se
         candidates = selecting
     elif wish.lower() == "true":
         open_to_all = [t for t in tracings if t.spec.selector is None]
-        # An explicit wish is heard even where every selector looks elsewhere.
-        candidates = selecting + open_to_all or list(tracings)
+        # An explicit wish is heard even where every selector looks elsewhere, and whatever the kind.
+        candidates = matching + open_to_all or list(tracings)
     else:
         candidates = [t for t in tracings if t.metadata.name == wish]
         if not candidates:
@@ -91,6 +93,11 @@ def select(deployment: Mapping[str, Any], tracings: Sequence[GrpcTracing]) -> Se
         return Selection(Match.NONE)
     first, *rest = sorted(candidates, key=age)
     return Selection(Match.SELECTED, first, tuple(t.metadata.name for t in rest))
+
+
+def is_for(tracing: GrpcTracing, kind: str) -> bool:
+    """Tell whether the selector of *tracing* is for a kind of workload; that of a policy is for pods, whatever makes them."""
+    return tracing.spec.rollout.strategy == "Admission" or kind in tracing.spec.kinds
 
 
 def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What the engine has to do with the Deployment."""
+    """What the engine has to do with the workload."""
 
     INJECT = "inject"
     REVERT = "revert"
@@ -35,6 +35,7 @@ class Reason(StrEnum):
 
     NOT_SELECTED = "NotSelected"
     OPTED_OUT = "OptedOut"
+    KIND_NOT_PATCHED = "KindNotPatched"
     UNINSTALLING = "Uninstalling"
     UNKNOWN_TRACING = "UnknownTracing"
     ONLY_SIDECARS = "OnlySidecars"
@@ -67,6 +68,7 @@ class Reason(StrEnum):
     UNHEALTHY = "Unhealthy"
     REVERTED = "Reverted"
     SCALED_TO_ZERO = "ScaledToZero"
+    HELD_BACK = "HeldBack"
     NOT_PYTHON = "NotPython"
     NO_SPANS_YET = "NoSpansYet"
     THROUGH_ADMISSION = "ThroughAdmission"
@@ -76,7 +78,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer for one Deployment.
+    """The answer for one workload.
 
     *tracing* is the object in whose status it is told (None: in none); *requeue* is in seconds, for what no event will
     tell; *others* are objects that match too and stand back; *probe* are containers whose images nobody has looked into yet.

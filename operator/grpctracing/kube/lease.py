@@ -152,7 +152,7 @@ class Elector:
                     limit.reschedule(asyncio.get_running_loop().time() + self._patience())
 
     async def _look(self) -> None:
-        self._see(await find(self.client, LEASES, *self.key))
+        self._see(await find(self.client, LEASES, self.key.namespace, self.key.name))
 
     def _see(self, lease: JSON | None) -> None:
         self._lease = lease
@@ -180,7 +180,7 @@ class Elector:
 
     async def _patch(self, lease: JSON, spec: JSON) -> JSON:
         body = {"metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]}, "spec": spec}
-        return await self.client.patch(LEASES, *self.key, body, kind=MERGE)
+        return await self.client.patch(LEASES, self.key.namespace, self.key.name, body, kind=MERGE)
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"lease": str(self.key), "identity": self.me, **more}

@@ -37,9 +37,8 @@ class Store:
 
     def __iter__(self) -> Iterator[Key]:
         """Yield the key of every object."""
-        for namespace, objects in list(self._objects.items()):
-            for name in list(objects):
-                yield Key(namespace, name)
+        for objects in list(self._objects.values()):
+            yield from [key_of(obj) for obj in objects.values()]
 
     def __len__(self) -> int:
         return sum(map(len, self._objects.values()))

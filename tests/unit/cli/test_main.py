@@ -55,7 +55,7 @@ def test_explain_shows_the_patch():
         None,
         ("b",),
     )
-    text = explain.text("production/payment", verdict)
+    text = explain.text(("Deployment", "production", "payment"), verdict)
     assert "Action      inject" in text
     assert "Also match  b" in text
     assert '"name": "app"' in text

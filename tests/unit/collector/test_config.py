@@ -71,11 +71,14 @@ def test_every_part_is_used_and_every_used_part_is_there(managed):
     assert {name for pipeline in joined for name in pipeline["processors"]} == set(seen["processors"])
 
 
-def test_proof_counts_by_deployment_and_pod_only():
+def test_proof_counts_by_workload_and_pod_only():
     proof = config(collector())["connectors"]["span_metrics/proof"]
     assert proof["namespace"] == "grpctracing.proof"
     assert proof["histogram"] == {"disable": True}
-    assert proof["dimensions"] == [{"name": "k8s.deployment.name"}, {"name": "k8s.pod.name"}]
+    assert proof["dimensions"] == [
+        {"name": f"k8s.{name}"}
+        for name in ("deployment.name", "statefulset.name", "daemonset.name", "pod.name", "pod.uid")
+    ]
     assert proof["exclude_dimensions"] == ["span.name", "span.kind", "status.code"]
 
 

@@ -11,12 +11,14 @@ from aiohttp import web
 
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.history import History
+from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.proof import Proof, parse
 from grpctracing.controllers.world import World
 from grpctracing.injection import Action, Reason, State, Verdict
 from grpctracing.kube.resources import Key
 
 A, B = Key("production", "a"), Key("production", "b")
+DB = Key("production", "db", "StatefulSet")
 TRACING = Key("production", "default")
 PATCH = {"metadata": {"resourceVersion": "1"}, "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}}}
 LATER = {"metadata": {"resourceVersion": "2"}, "spec": PATCH["spec"]}
@@ -30,6 +32,11 @@ def deployment(name="a", *, image="1", complete=True, **status):
         "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "app", "image": image}]}}},
         "status": replicas | status,
     }
+
+
+def stateful_set(image="1", *, updated=3, available=3, **spec):
+    made = deployment("db", image=image, replicas=3, updatedReplicas=updated, availableReplicas=available)
+    return made | {"kind": "StatefulSet", "spec": made["spec"] | {"replicas": 3, "selector": {}} | spec}
 
 
 class TestHistory:
@@ -54,6 +61,33 @@ class TestHistory:
             history.wrote(A, PATCH, now)
             history.reverted(A)
         assert history.undone(A, PATCH, 6) == 0
+
+    @pytest.mark.parametrize(
+        ("seen", "want"),
+        [
+            ([("1", 3, 3, 0)], None),  # over before the first look
+            ([("1", 3, 2, 0)], None),  # all are new, so it may have been over before the first look
+            ([("1", 1, 3, 0)], 0.0),
+            ([("1", 1, 3, 0), ("1", 3, 2, 10)], 0.0),  # the last one comes up
+            ([("1", 1, 3, 0), ("1", 3, 3, 10), ("1", 3, 3, 17)], 7.0),
+            ([("1", 1, 3, 0), ("1", 3, 3, 10), ("1", 3, 2, 17)], 7.0),  # what befalls a pod later is no rollout
+            ([("1", 3, 3, 0), ("2", 0, 3, 5), ("2", 3, 3, 9), ("2", 3, 3, 10)], 1.0),
+        ],
+    )
+    def test_the_end_of_a_rollout_is_watched_where_no_book_tells(self, seen, want):
+        history = History()
+        for image, updated, available, now in seen:
+            said = history.over_for(DB, stateful_set(image, updated=updated, available=available), now)
+        assert said == want
+
+    def test_each_pod_that_its_user_replaces_is_a_rollout(self):
+        history = History()
+        by_hand = {"updateStrategy": {"type": "OnDelete"}}
+        assert history.over_for(DB, stateful_set(updated=0, **by_hand), 0) is None
+        assert history.over_for(DB, stateful_set(updated=0, available=2, **by_hand), 10) is None, "an old pod is ill"
+        assert history.over_for(DB, stateful_set(updated=1, available=2, **by_hand), 20) == 0
+        assert history.over_for(DB, stateful_set(updated=1, **by_hand), 30) == 0
+        assert history.over_for(DB, stateful_set(updated=1, available=2, **by_hand), 90) == 60
 
     def test_patches_of_long_ago_are_forgotten(self):
         history = History()
@@ -216,6 +250,26 @@ def aiohttp_answer():
     return serving
 
 
+class Listing:
+    """An API server with the revisions of the StatefulSet `db`, the newest last, and one pod (name, uid, revision)."""
+
+    def __init__(self, pod, revisions):
+        self.pod, self.revisions, self.asked = pod, revisions, set()
+
+    def of(self, name, **labels):
+        owner = {"uid": "db", "controller": True}
+        return {"metadata": {"name": name, "labels": labels, "ownerReferences": [owner]}}
+
+    async def page(self, *_):
+        return {"items": [self.of(name) | {"revision": number} for number, name in enumerate(self.revisions)]}
+
+    async def get(self, _, __, name):
+        self.asked.add(name)
+        pod = self.of(name, **{"controller-revision-hash": self.pod[2]})
+        pod["metadata"]["uid"] = self.pod[1]
+        return pod
+
+
 class TestProof:
     @pytest.fixture
     def world(self):
@@ -225,7 +279,7 @@ class TestProof:
 
     def proof(self, world):
         changed = []
-        return Proof(world, "http://{namespace}", 10, changed.append), changed
+        return Proof(world, "http://{namespace}", 10, changed.append, Pods(None)), changed
 
     def roll(self, world, image, **status):
         live = deployment(image=image, **status)
@@ -234,7 +288,7 @@ class TestProof:
         return live
 
     def test_a_scrape_is_read_by_deployment_and_replica_set(self):
-        assert parse(scrape(a_rs1_x=3, a_rs1_y=1e2, a_rs2_z=5)) == {"a": {"a-rs1": 103.0, "a-rs2": 5.0}}
+        assert parse(scrape(a_rs1_x=3, a_rs1_y=1e2, a_rs2_z=5)) == {("Deployment", "a"): {"a-rs1": 103.0, "a-rs2": 5.0}}
 
     def test_nothing_is_claimed_before_a_span_was_seen(self, world):
         proof, changed = self.proof(world)
@@ -310,6 +364,26 @@ class TestProof:
         proof.absorb("production", scrape(**{f"{replica_set}-"[:58] + "x7k2p": 1}))
         assert proof.seen(A, live) is True
 
+    @pytest.mark.parametrize(
+        ("value", "uid", "want"), [("db-new", "u1", True), ("db-old", "u1", False), ("db-new", "u0", False)]
+    )
+    async def test_of_another_kind_each_pod_that_sends_spans_is_looked_at_once(self, world, value, uid, want):
+        server = Listing(pod=("db-0", "u1", value), revisions=["db-old", "db-new"])
+        world.workloads["StatefulSet"].put(stateful_set())
+        changed = []
+        proof = Proof(world, "http://{namespace}", 10, changed.append, Pods(server))
+        proof.seen(DB, world.of(DB).get(DB))
+        text = (
+            f'grpctracing_proof_calls_total{{k8s_statefulset_name="db",k8s_pod_name="db-0",k8s_pod_uid="{uid}"}} 1\n'
+            'grpctracing_proof_calls_total{k8s_statefulset_name="db",k8s_pod_name="../secrets/x",k8s_pod_uid="u1"} 1\n'
+        )
+        assert proof.absorb("production", text) == [DB]
+        await proof.look_at_pods(DB)
+        assert proof.seen(DB, world.of(DB).get(DB)) is want
+        assert changed == ([DB] if want else [])
+        assert server.asked == {"db-0"}
+        assert proof.absorb("production", text) == [], "proved, or of another template: there is nothing to ask"
+
     def test_only_what_exists_is_remembered(self):
         proof, _ = self.proof(World())
         proof.absorb("production", scrape(a_rs1_x=3))
@@ -340,7 +414,7 @@ class TestProof:
                 proof.absorb("production", await proof._scrape(session, "production") or "")
 
     def test_switched_off_it_knows_nothing(self, world):
-        assert Proof(world, "", 0, lambda _: None).seen(A, deployment()) is None
+        assert Proof(world, "", 0, lambda _: None, Pods(None)).seen(A, deployment()) is None
 
     @pytest.mark.parametrize(
         ("since", "rolled_out", "want"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from grpctracing.api import Reverted
-from grpctracing.controllers.evidence import Evidence, selector
+from grpctracing.controllers.evidence import Evidence
 from grpctracing.controllers.memory import Memory, records
+from grpctracing.controllers.pods import Pods, selector
 from grpctracing.controllers.world import World
 from grpctracing.controllers.write import settle
 from grpctracing.injection import decide
@@ -132,7 +133,7 @@ class TestEvidence:
     @pytest.fixture
     def evidence(self, server):
         server.lists = {"replicasets": [of_production(replica_set())], "pods": [pod(looping())]}
-        return Evidence(server)
+        return Evidence(Pods(server))
 
     async def test_pods_are_listed_only_while_a_rollout_stands_still_and_now_and_then(self, evidence, server):
         live = injected(ILL)
