@@ -164,3 +164,61 @@ async def test_explain_tells_of_each_kind(place, sets, control_plane, monkeypatc
     text = await told(f"CronJob/{place.namespace}/nightly")
     assert "Skipped (KindNotPatched)" in text
     assert "spec.rollout.strategy Admission" in text
+
+
+async def test_a_failing_stateful_set_goes_back_with_the_pod_it_would_wait_for(place, sets):
+    sets.broken.add("StatefulSet/db")
+    before = await place.create(stateful_set("db"))
+    await place.tracing(kinds=ALL)
+    async with running(place.client, place.namespace):
+        await eventually(lambda: reason_is(place, "StatefulSet", "Reverted", "db"), within=30)
+        await eventually(lambda: whole_again(place), within=30)
+        await eventually(lambda: healthy_without(place))
+    assert (await place.must("StatefulSet", "db"))["spec"] == before["spec"]
+    (record,) = (await place.must("GrpcTracing", "default"))["status"]["reverted"]
+    assert (record["kind"], record["name"]) == ("StatefulSet", "db")
+    assert "exit code 3" in record["evidence"]
+
+
+async def whole_again(place):
+    live = await place.must("StatefulSet", "db")
+    return await place.get("Pod", "db-2") is None and live["status"]["availableReplicas"] == 3
+
+
+async def healthy_without(place):
+    return "It is healthy without it." in (await entries(place))["StatefulSet", "db"]["message"]
+
+
+async def test_under_on_delete_the_broken_pod_is_its_users_to_delete(place, sets):
+    sets.broken.add("StatefulSet/db")
+    await place.create(stateful_set("db", updateStrategy={"type": "OnDelete"}))
+    await place.tracing(kinds=ALL)
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: told_to_delete(place), within=30)
+        assert await place.get("Pod", "db-2"), "it is not ours to delete"
+        await place.delete("Pod", "db-2")
+        await eventually(lambda: healthy_without(place), within=30)
+        await settled(engine)
+
+
+async def told_to_delete(place):
+    entry = (await entries(place)).get(("StatefulSet", "db"), {})
+    return entry.get("reason") == "Reverted" and "`kubectl delete pod db-2`" in entry["message"]
+
+
+async def test_uninstall_does_not_leave_a_stateful_set_behind_that_waits(
+    place, sets, control_plane, monkeypatch, capsys
+):
+    monkeypatch.setattr(module, "PAUSE", 1.0)
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    monkeypatch.setenv("GRPCTRACING_WATCH_NAMESPACES", place.namespace)
+    sets.broken.add("StatefulSet/db")
+    before = await place.create(stateful_set("db"))
+    await place.tracing(kinds=ALL)
+    async with running(place.client, place.namespace) as engine:
+        engine.workloads.clock = lambda: 0.0  # the guard would go back by itself
+        await eventually(lambda: place.get("Pod", "db-2"))
+    assert await module.uninstall(Settings.from_env(os.environ), os.environ) == 0
+    assert (await place.must("StatefulSet", "db"))["spec"] == before["spec"]
+    assert await place.get("Pod", "db-2") is None
+    assert "Pod db-2, which broke with the injection" in capsys.readouterr().out

@@ -135,7 +135,9 @@ volumeMounts:
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
-  # Preflight pods: made, read, deleted; nothing is ever written to another pod. list: also to see why a rollout stands still.
+  # Preflight pods: made, read, deleted; nothing is ever written to another pod. get, list: also to see why
+  # a rollout stands still and whose spans have arrived. delete: also a pod that broke with the injection, for which a
+  # StatefulSet would wait for ever.
   resources: [pods]
   verbs: [get, list, create, delete]
 - apiGroups: [policy]

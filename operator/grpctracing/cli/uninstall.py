@@ -14,11 +14,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from grpctracing.controllers import leftovers
 from grpctracing.controllers.lifecycle import FINALIZER
 from grpctracing.controllers.ownership import controllers, is_own
+from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.world import Unreadable, parse
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Seen, decide
+from grpctracing.injection.kinds import kind_of
+from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
 from grpctracing.kube.client import MERGE, Client
@@ -171,6 +175,24 @@ class Uninstall:
             return
         if outcome.written:
             self._did("reverted", str(key_of(workload)))
+        elif outcome.deployment is not None:
+            await self._clear(outcome.deployment)
+
+    async def _clear(self, workload: JSON) -> None:
+        """Delete pods that broke with the injection and that a StatefulSet would wait for."""
+        if not kind_of(workload).stuck or not observed(workload) or rollout(workload) is not Rollout.RUNNING:
+            return
+        name = str(key_of(workload))
+        try:
+            pods = await leftovers.clear(Pods(self.client), workload)
+        except errors.ApiError as error:
+            say("note", f"{name} is not well, and its pods can't be seen: {error}")
+            return
+        for pod, deleted in pods.items():
+            if deleted:
+                self._did("deleted", f"Pod {pod}, which broke with the injection")
+            else:
+                say("note", f"{name}: pod {pod} broke with the injection and waits for you to delete it")
 
     async def _remove_policies(self) -> None:
         """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""

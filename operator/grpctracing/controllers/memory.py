@@ -10,14 +10,14 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from grpctracing.api import MAX_REVERTED, Reverted
+from grpctracing.api import MAX_REVERTED, Reverted, label
 from grpctracing.kube import errors
 from grpctracing.kube.client import MERGE
-from grpctracing.kube.resources import GRPC_TRACINGS, Key
+from grpctracing.kube.resources import GRPC_TRACINGS, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,13 @@ class Memory:
         """Return the records of one GrpcTracing by label; those of workloads that are gone count no more."""
         known = records(self.world.tracings.get(tracing)) | self._unsaved.get(tracing, {})
         return {label: record for label, record in known.items() if self._there(tracing.namespace, record)}
+
+    def has_failed(self, workload: Key) -> bool:
+        """Tell whether the injection of a workload is remembered to have failed, with whatever GrpcTracing."""
+        return any(
+            workload.label in self._unsaved.get(key_of(obj), {}) or told_of(obj, workload)
+            for obj in self.world.tracings.in_namespace(workload.namespace)
+        )
 
     async def remember(self, tracing: Key, record: Reverted) -> None:
         """Write *record*, unless it is there. A failure is logged, not raised: going back must not wait for it."""
@@ -98,6 +105,12 @@ class Memory:
         except errors.NotFound:
             return
         self.world.tracings.put(written)
+
+
+def told_of(obj: Mapping[str, Any], workload: Key) -> bool:
+    """Tell whether the status of a GrpcTracing remembers a workload."""
+    entries = (obj.get("status") or {}).get("reverted") or ()
+    return any(label(entry.get("kind", "Deployment"), entry["name"]) == workload.label for entry in entries)
 
 
 def records(obj: Mapping[str, object] | None) -> dict[str, Reverted]:

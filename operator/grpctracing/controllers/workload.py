@@ -13,12 +13,14 @@ from grpctracing.controllers import payload
 from grpctracing.controllers.evidence import Evidence
 from grpctracing.controllers.history import History
 from grpctracing.controllers.inherited import Inherited
+from grpctracing.controllers.leftovers import Leftovers
 from grpctracing.controllers.memory import Memory
 from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide, guard
 from grpctracing.injection.admitted import governing
+from grpctracing.injection.decide import LOOK_SECONDS
 from grpctracing.injection.kinds import REPLICA_SET, kind_of
 from grpctracing.injection.rollout import began_at, ended_at
 from grpctracing.kube import errors
@@ -64,12 +66,14 @@ class WorkloadController:
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
     evidence: Evidence = field(init=False)
+    leftovers: Leftovers = field(init=False)
     memory: Memory = field(init=False)
     payload: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.inherited = Inherited(self.client)
         self.evidence = Evidence(Pods(self.client))
+        self.leftovers = Leftovers(Pods(self.client), self.transitions.recorder)
         self.memory = Memory(self.client, self.world)
         self.payload = payload.digest(self.bootstrap)
 
@@ -82,6 +86,7 @@ class WorkloadController:
             return None
         inherited: Names = {}
         failure: Failure | None = None
+        left: tuple[str, ...] = ()
         try:
             if self.world.tracings.in_namespace(key.namespace):
                 inherited = await self.inherited.of(deployment)
@@ -89,10 +94,13 @@ class WorkloadController:
                 ended_for = self._ended_for(key, deployment, now)
                 still = self.history.failed_since(key, deployment, now)
                 failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
+                if key.kind:
+                    failed = self.memory.has_failed(key)
+                    left = await self.leftovers.clear(key, deployment, still=still, now=now, failed=failed)
             outcome = await settle(
                 self.client,
                 deployment,
-                lambda live: self._think(key, live, inherited, failure),
+                lambda live: self._think(key, live, inherited, failure, left),
                 before=lambda verdict: self._remember(key, verdict),
             )
         except Unreadable as error:
@@ -112,11 +120,15 @@ class WorkloadController:
         if outcome.written:
             self._wrote(key, outcome.verdict, outcome.deployment)
         await self._keep_in_mind(key, outcome.verdict)
+        if key.kind and self.leftovers.watches(key, outcome.deployment, failed=self.memory.has_failed(key)):
+            return min(outcome.verdict.requeue or LOOK_SECONDS, LOOK_SECONDS)
         return outcome.verdict.requeue
 
-    def _think(self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None) -> Verdict:
+    def _think(
+        self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None, left: tuple[str, ...]
+    ) -> Verdict:
         """Decide and report in one go: no other worker can take the same rollout slot in between."""
-        verdict = self._hold(key, self._decide(key, deployment, inherited, failure))
+        verdict = self._hold(key, self._decide(key, deployment, inherited, failure, left))
         self._probe(key, deployment, verdict)
         if verdict.action in WRITES and self.board.refused(key):
             return verdict  # tried again now and then: until it is accepted, nothing has changed that could be told
@@ -124,7 +136,14 @@ class WorkloadController:
         self.transitions.told(deployment, before, verdict)
         return verdict
 
-    def _decide(self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None = None) -> Verdict:
+    def _decide(
+        self,
+        key: Key,
+        deployment: JSON,
+        inherited: Names,
+        failure: Failure | None = None,
+        left: tuple[str, ...] = (),
+    ) -> Verdict:
         tracings = self.world.tracings_in(key.namespace)
         tracing = governing(deployment, [t for t in tracings if t.metadata.deletion_timestamp is None])
         facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
@@ -148,6 +167,7 @@ class WorkloadController:
             image_busy=self.board.trying(image, key),
             image_proved=self.board.proved(image),
             probed=self.preflight.probed(deployment, tracing) if tracing else None,
+            left_behind=left,
         )
         verdict = decide(seen)
         if (verdict.action is Action.INJECT or verdict.record is not None) and verdict.patch is not None:
@@ -206,6 +226,8 @@ class WorkloadController:
             await self.memory.catch_up(Key(key.namespace, verdict.tracing))
 
     def _wrote(self, key: Key, verdict: Verdict, deployment: JSON) -> None:
+        if verdict.action is Action.REVERT:
+            self.leftovers.took_out(key)
         if verdict.record is not None and verdict.patch is not None:
             self.history.took_back(key, verdict.patch, self.clock())
         elif verdict.action is Action.REVERT:
@@ -230,6 +252,7 @@ class WorkloadController:
         self.history.forget(key)
         self.proof.forget(key)
         self.evidence.forget(key)
+        self.leftovers.forget(key)
         await self.memory.forget(key)
 
 

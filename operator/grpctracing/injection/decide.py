@@ -49,6 +49,7 @@ class Seen:
     digest of the bootstrap. *image_busy*: another workload of its namespace with the same images rolls out because of us;
     *image_proved*: one of whatever namespace is well with the injection. *policy_in_force*: under strategy
     Admission, whether the policy is. *probed*: what is known of each container's image, None where nobody probes.
+    *left_behind*: pods that broke with an injection which has been taken out, and wait for their user to delete them.
     """
 
     deployment: Mapping[str, Any]
@@ -69,6 +70,7 @@ class Seen:
     image_busy: bool = False
     image_proved: bool = False
     probed: Probed | None = None
+    left_behind: tuple[str, ...] = ()
 
 
 def decide(seen: Seen) -> Verdict:
@@ -125,7 +127,7 @@ def go_back(seen: Seen, selection: Selection) -> Verdict:
     patch = build(seen.deployment, None, remembered=last_plan(seen))
     tracing = selection.tracing.metadata.name if selection.tracing else None
     action = Action.NOTHING if patch is None else Action.REVERT
-    return Verdict(action, State.SKIPPED, reason, message, patch=patch, tracing=tracing)
+    return Verdict(action, State.SKIPPED, reason, f"{message}{guard.left_behind(seen)}", patch=patch, tracing=tracing)
 
 
 def not_selected(workload: Mapping[str, Any]) -> str:

@@ -35,6 +35,9 @@ class Cause(Enum):
     NOT_READY = auto()
 
 
+NOT_STARTING: Final = frozenset({Cause.CRASH, Cause.CONFIGURATION, Cause.IMAGE})
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What was seen: *message* for people. *at_once*: waiting any longer would tell nothing new.
@@ -93,6 +96,14 @@ def of_pod(pod: Object, generation: int) -> Iterator[Failure]:
             yield Failure(Cause.UNSCHEDULED, "a pod finds no node to run on", generation=generation)
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         yield from of_container(container, generation)
+
+
+def broken(pod: Object, *, judged: bool) -> bool:
+    """Tell whether a pod does not run. One that only is not ready yet counts where it was *judged* that it never will be."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    if any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions):
+        return False
+    return judged or any(failure.cause in NOT_STARTING for failure in of_pod(pod, 0))
 
 
 def of_container(container: Object, generation: int) -> Iterator[Failure]:

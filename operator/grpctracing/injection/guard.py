@@ -54,7 +54,7 @@ def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan, *, in_place: bool)
         record = to_remember(seen, wanted, failure)
     undo = build(seen.deployment, None, remembered=wanted)
     if undo is None:
-        return Verdict(Action.NOTHING, State.DEGRADED, Reason.REVERTED, told(record, without(seen.deployment)))
+        return Verdict(Action.NOTHING, State.DEGRADED, Reason.REVERTED, told(record, without(seen)))
     if tracing.spec.rollout.mode == "Plan":
         return None  # change nothing means also this
     return Verdict(Action.REVERT, State.DEGRADED, Reason.REVERTED, told(record), patch=undo, record=record)
@@ -108,8 +108,11 @@ def told(record: Reverted, now: str = "") -> str:
     )
 
 
-def without(deployment: Mapping[str, Any]) -> str:
+def without(seen: Seen) -> str:
     """Return how a workload does that is no longer injected: whether that was the cause is for its user to judge."""
+    if seen.left_behind:
+        return left_behind(seen)
+    deployment = seen.deployment
     match rollout(deployment):
         case Rollout.COMPLETE:
             return " It is healthy without it."
@@ -117,6 +120,12 @@ def without(deployment: Mapping[str, Any]) -> str:
             return f" It is not healthy without it either ({progress(deployment)})."
         case _:
             return ""
+
+
+def left_behind(seen: Seen) -> str:
+    """Return what to do about pods that broke with the injection and that nothing replaces."""
+    pods = seen.left_behind
+    return f" Nothing replaces what broke with it: `kubectl delete pod {' '.join(pods)}`." if pods else ""
 
 
 def must_wait(seen: Seen) -> Verdict | None:

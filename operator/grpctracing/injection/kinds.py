@@ -64,9 +64,8 @@ def of_deployment(workload: Object) -> Numbers:
 def of_stateful_set(workload: Object) -> Numbers:
     """Read a StatefulSet: pods below `partition` stay as they are, all of them under OnDelete."""
     status, desired = workload.get("status") or {}, workload["spec"].get("replicas", 1)
-    strategy = workload["spec"].get("updateStrategy") or {}
-    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
-    replaced = 0 if strategy.get("type") == ON_DELETE else max(desired - partition, 0)
+    partition = ((workload["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
+    replaced = 0 if update_type(workload) == ON_DELETE else max(desired - partition, 0)
     return Numbers(desired, replaced, *counted(status, "updatedReplicas", "replicas", "availableReplicas"))
 
 
@@ -74,10 +73,15 @@ def of_daemon_set(workload: Object) -> Numbers:
     """Read a DaemonSet: how many pods there should be is a matter of the nodes, so its status says that."""
     status = workload.get("status") or {}
     desired = int(status.get("desiredNumberScheduled", 0))
-    replaced = 0 if (workload["spec"].get("updateStrategy") or {}).get("type") == ON_DELETE else desired
+    replaced = 0 if update_type(workload) == ON_DELETE else desired
     return Numbers(
         desired, replaced, *counted(status, "updatedNumberScheduled", "currentNumberScheduled", "numberAvailable")
     )
+
+
+def update_type(workload: Object) -> str:
+    """Return the type of the workload's update strategy; empty where it does not say."""
+    return str((workload["spec"].get("updateStrategy") or {}).get("type") or "")
 
 
 def counted(status: Object, *fields: str) -> tuple[int, int, int]:

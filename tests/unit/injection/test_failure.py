@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grpctracing.injection.failure import Cause, diagnose
+from grpctracing.injection.failure import Cause, broken, diagnose
 from tests.unit.injection.builders import container, deployment
 
 SECRET = "s3cret"
@@ -118,3 +118,18 @@ def test_pods_that_are_not_made_are_told_in_the_words_of_who_refuses_cut_short()
 def test_a_new_image_that_cannot_be_pulled_is_no_doing_of_an_injection(older, ours):
     found = seen(pod(container_status(waiting="ErrImagePull")), replica_sets=[older, replica_set()])
     assert (found.cause, found.ours) == (Cause.IMAGE, ours)
+
+
+@pytest.mark.parametrize(
+    ("status", "ready", "judged", "want"),
+    [
+        (looping(), "False", False, True),
+        (container_status(waiting="ImagePullBackOff"), "False", False, True),
+        (container_status(running=True), "False", False, False),  # it may only be slow
+        (container_status(running=True), "False", True, True),
+        (container_status(running=True, ready=True), "True", True, False),
+        (container_status(1, running=True, ready=True, last=1), "True", True, False),
+    ],
+)
+def test_a_pod_that_is_left_behind_counts_as_broken(status, ready, judged, want):
+    assert broken(pod(status, conditions=[{"type": "Ready", "status": ready}]), judged=judged) is want
