@@ -80,6 +80,8 @@ def build(folder: Path) -> Stage:
     variants = (
         Variant("plain"),
         Variant("A/A"),
+        # what the wire alone costs: a floor for whoever propagates a context
+        Variant("header", variables={"BENCH_TRACEPARENT": "by hand"}),
         # contrib counts nothing per call, so metrics would only cost it memory
         Variant("contrib on", contrib, _ON | _TRACES_ONLY, 10),
         Variant("contrib 0.1", contrib, _RATIO | _TRACES_ONLY, None),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .statistic import Figure
 
 SIDES = ("server", "client")
+HEADER = "header"
 _THIRD, _FIFTH, _SIXTH = 1 / 3, 1 / 5, 1 / 6
 _NOISY = "too noisy"
 _BEGIN, _END = "<!-- table: written by `make bench` -->", "<!-- end of table -->"
@@ -121,6 +122,15 @@ def _unary(style: str, cells: dict[str, Any]) -> Iterator[Row]:
     for load, by_variant in cells.items():
         for sampler in ("on", "0.1", "off"):
             yield _cpu(f"{style} {load}", by_variant, sampler)
+        if HEADER in by_variant:
+            sent = both(by_variant, HEADER)
+            yield Row(
+                f"{style} {load}: the header alone, sent by the application itself",
+                " / ".join(f"{found.value:+.0f} ± {found.spread:.0f}" for found in sent) + " µs",
+                "",
+                "",
+                "",
+            )
         alone = both(by_variant, "ours on, no metrics")
         yield Row(
             f"{style} {load}: the same with traces only, on",

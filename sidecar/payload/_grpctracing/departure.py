@@ -37,9 +37,12 @@ class Work:
         """Return the transport that *endpoint* asks for. No I/O."""
         return (GrpcTransport if endpoint.protocol == "grpc" else HttpTransport)(endpoint)
 
-    def encode(self, items):
-        """Return the trace request of *items*, b"" if none can be written. One that can't is dropped and counted as an internal error."""
-        scoped, problems = self._encoder.batch(items)
+    def encode(self, items, rest):
+        """Return the trace request of *items*, b"" if none can be written. One that can't is dropped and counted as an internal error.
+
+        *rest*() is called now and then (None: never), for the application's threads want to run, too.
+        """
+        scoped, problems = self._encoder.batch(items, rest)
         for problem in problems:
             self.error(problem, "encode")
         return encode.request(self._resource, scoped) if scoped else b""

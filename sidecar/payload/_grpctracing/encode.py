@@ -16,6 +16,7 @@ _DOUBLE = struct.Struct("<d")
 _MAX_DETAILS = 1024
 _MAX_CACHED = 2048
 _MAX_REPEATING = 64
+_AT_ONCE = 16  # spans: 0.1 to 0.2 ms
 _USUAL = 6  # attributes of sizes and peer: see semconv.varying_attributes
 _LOW_64 = (1 << 64) - 1
 _HAS_REMOTE = 0x100  # SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
@@ -196,10 +197,12 @@ class SpanEncoder:
         self._pairs = {}
         self._sizes = {}
 
-    def batch(self, items):
-        """Return ([(scope bytes, spans field bytes)], [exception]): all *items* by scope, and why some could not be written."""
+    def batch(self, items, rest=None):
+        """Return ([(scope bytes, spans field bytes)], [exception]): all *items* by scope, and why some could not be written. *rest*: see Work.encode."""
         calls, others, problems = [], {}, []
-        for item in items:
+        for number, item in enumerate(items):
+            if rest is not None and number and number % _AT_ONCE == 0:
+                rest()
             try:
                 if isinstance(item, Call):
                     calls.append(self.call(item))

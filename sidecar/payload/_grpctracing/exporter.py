@@ -21,6 +21,7 @@ _MAX_ATTEMPTS = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _IDLE = 3600.0
 _SHORTEST_LOOK = 0.05
+_REST = 0.0001
 _BREAKS, _BREAK_SECONDS = 5, 0.2  # a call whose channel is closed returns within a millisecond
 
 
@@ -109,7 +110,7 @@ class Exporter:
     """The thread and its lanes. One per process and pipeline; a forked child gets a new one."""
 
     def __init__(self, config, buffer, meter, work):
-        """*work* has connect(endpoint) → transport, encode(items) and collect() → request bytes or b"" for none, error(exception, where)."""
+        """*work* has connect(endpoint) → transport, encode(items, rest) and collect() → request bytes or b"" for none, error(exception, where)."""
         self.asleep = True
         self.hurry = False
         self._config = config
@@ -119,6 +120,8 @@ class Exporter:
         self._start_thread, self._allocate_lock = primitives()
         self._semaphore = self._allocate_lock()
         self._semaphore.acquire()
+        self._resting = self._allocate_lock()
+        self._resting.acquire()
         self._starting = self._allocate_lock()
         self._working = self._allocate_lock()
         self._started = self._stop = self._ended = False
@@ -203,6 +206,10 @@ class Exporter:
     def _wait(self, seconds):
         self._semaphore.acquire(True, seconds)  # noqa: FBT003 - a lock's acquire takes no keywords before 3.13
 
+    def _rest(self):
+        """Let go of the interpreter. Whoever waits for it would otherwise get it after 5 ms (sys.getswitchinterval), which a whole batch takes."""
+        self._resting.acquire(True, _REST)  # noqa: FBT003 - as above; never released, so it waits
+
     def _busy(self):
         return bool(len(self._buffer) or len(self.meter) or any(lane.pending is not None for lane in self.lanes()))
 
@@ -238,7 +245,7 @@ class Exporter:
                 batch = self._source.take(self._config.batch_size)
                 if not batch:
                     return
-                body = self._work.encode(batch)
+                body = self._work.encode(batch, self._rest if deadline is None else None)
                 if body:
                     lane.offer(body, len(batch))
             if (

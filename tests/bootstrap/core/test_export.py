@@ -49,6 +49,26 @@ def test_a_full_batch_leaves_at_once_and_none_is_larger(make_pipeline, receiver)
         collector.received.wait_for_spans(250)
 
 
+@pytest.mark.parametrize(("in_a_hurry", "pauses"), [(False, 6), (True, 0)])
+def test_while_a_batch_is_encoded_the_application_gets_its_turn_unless_it_waits_for_the_end(
+    make_pipeline, in_a_hurry, pauses
+):
+    """Else its threads wait for the interpreter until the whole batch is done, which every hundredth call would notice."""
+    with GrpcReceiver() as collector:
+        pipeline = make_pipeline(
+            {**collector.environ(), "OTEL_BSP_SCHEDULE_DELAY": "60000", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100"}
+        )
+        exporter = pipeline.departed()
+        rested = []
+        rest, exporter._rest = exporter._rest, lambda: rested.append(rest())
+        for _ in range(99 if in_a_hurry else 100):
+            pipeline.finish(finished())
+        if in_a_hurry:
+            pipeline.flush()
+        collector.received.wait_for_spans(99)
+        assert len(rested) == pauses
+
+
 @RECEIVERS
 def test_one_connection_serves_all_requests(make_pipeline, receiver):
     with receiver() as collector:
