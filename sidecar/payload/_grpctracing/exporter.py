@@ -20,6 +20,7 @@ SENT, RETRY, FAILED = "sent", "retry", "failed"
 _MAX_ATTEMPTS = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _IDLE = 3600.0
+_LARGEST = 3 << 20  # bytes of one request: a Collector takes 4 MiB over gRPC, and refuses what is longer as a whole
 _SHORTEST_LOOK = 0.05
 _REST = 0.0001
 _BREAKS, _BREAK_SECONDS = 5, 0.2  # a call whose channel is closed returns within a millisecond
@@ -141,6 +142,7 @@ class Exporter:
                 "metrics", config.metrics, self.spans.transport if shared else self._work.connect(config.metrics)
             )
         self._source = self._buffer
+        self._parts = []  # of a batch that was too large, the next one last
         self._console = "console" in config.trace_exporters
         self._prints_metrics = "console" in config.metric_exporters
         if self._console:
@@ -211,7 +213,8 @@ class Exporter:
         self._resting.acquire(True, _REST)  # noqa: FBT003 - as above; never released, so it waits
 
     def _busy(self):
-        return bool(len(self._buffer) or len(self.meter) or any(lane.pending is not None for lane in self.lanes()))
+        waiting = len(self._buffer) or len(self.meter) or self._parts
+        return bool(waiting or any(lane.pending is not None for lane in self.lanes()))
 
     def _cycle(self):
         waiters, self._waiters = self._waiters, []
@@ -242,17 +245,21 @@ class Exporter:
             return
         while True:
             if lane.pending is None:
-                batch = self._source.take(self._config.batch_size)
+                batch = self._parts.pop() if self._parts else self._source.take(self._config.batch_size)
                 if not batch:
                     return
                 body = self._work.encode(batch, self._rest if deadline is None else None)
+                if len(body) > _LARGEST and len(batch) > 1:
+                    half = len(batch) // 2
+                    self._parts += batch[half:], batch[:half]
+                    continue
                 if body:
                     lane.offer(body, len(batch))
             if (
                 not lane.push(monotonic(), deadline) and lane.pending is not None
             ):  # what is refused for good is no reason to hold back the rest
                 return
-            if deadline is None and len(self._source) < self._config.batch_size:
+            if deadline is None and not self._parts and len(self._source) < self._config.batch_size:
                 return
 
     def _send_metrics(self, deadline, flushing):

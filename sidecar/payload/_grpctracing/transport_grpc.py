@@ -24,6 +24,7 @@ _OPTIONS = (
 _RETRYABLE = frozenset(
     ("CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS")
 )
+_TOO_LARGE = "larger than max"  # so say C and Go of a request that will never be taken
 
 
 def _read(path):
@@ -113,7 +114,7 @@ def _failure(error):
     code = error.code()
     name = code.name if code is not None else "UNKNOWN"
     message = "%s: %s" % (name, error.details() or "")
-    if name in _RETRYABLE:
+    if name in _RETRYABLE and _TOO_LARGE not in message:
         return Outcome(RETRY, retry_after=_retry_after(error), message=message)
     return Outcome(FAILED, message=message)
 

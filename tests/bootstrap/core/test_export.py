@@ -231,6 +231,26 @@ def test_what_will_never_be_taken_is_dropped_counted_and_the_next_is_tried(make_
         eventually(lambda: pipeline.counters["spans_exported"] == 1)
 
 
+def test_what_a_collector_would_find_too_large_is_sent_in_parts(make_pipeline):
+    with GrpcReceiver() as collector:
+        pipeline = make_pipeline({**collector.environ(), "OTEL_BSP_SCHEDULE_DELAY": "300"})
+        pipeline.departed().asleep = False  # all in one batch
+        for _ in range(9):
+            pipeline.finish_span(manual(attributes={"prompt": "x" * (1 << 20)}))
+        pipeline.departed().wake()
+        assert len(collector.received.wait_for_spans(9)) == 9
+        assert pipeline.counters["spans_lost"] == 0
+
+
+def test_a_span_that_is_too_large_by_itself_is_lost_at_once_and_holds_nobody_up(make_pipeline):
+    with GrpcReceiver() as collector:
+        pipeline = make_pipeline(collector.environ())
+        pipeline.finish_span(manual(attributes={"prompt": "x" * (5 << 20)}))
+        pipeline.finish_span(manual(name="next"))
+        assert [span.name for span in collector.received.wait_for_spans(1)] == ["next"]
+        eventually(lambda: pipeline.counters["spans_lost"] == 1)
+
+
 def test_partial_success_is_counted(make_pipeline):
     with GrpcReceiver() as collector:
         collector.partial = (2, "too old")
