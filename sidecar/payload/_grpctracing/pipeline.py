@@ -12,7 +12,8 @@ Rules that are decided here, and nowhere else:
 - SIGTERM: where the disposition is the default one when grpc is imported, a handler flushes for at most a second, restores the default and raises the
   signal again: the process dies of SIGTERM as it would have. As PID 1 it does not, because the kernel ignores a default SIGTERM there; then it goes on, as it
   would have. A handler that the application sets later replaces ours.
-- After a fork the child has new ids, an empty queue, empty metrics, its own service.instance.id and no thread until its first finished call.
+- After a fork the child has new ids, an empty queue, empty metrics, its own service.instance.id and no thread until its first finished call. A fork that Python
+  is not told of is noticed when the live settings are next looked at.
 """
 
 import os
@@ -58,6 +59,7 @@ class Pipeline:
         self._broken = self.config.disabled
         self._errors = Counter()
         self._generation = 0
+        self._pid = os.getpid()
         self._departure = later("departure")
         self._leaving = later("leaving")
         self._since = 0
@@ -168,6 +170,8 @@ class Pipeline:
     def poll(self):
         """Look whether the live settings have changed. Due at *poll_at*."""
         self.poll_at = monotonic() + _POLL_SECONDS
+        if os.getpid() != self._pid:  # forked by C code (uWSGI's), of which Python's hooks hear nothing
+            self._after_fork()
         try:
             state = self._file.changed() if self._file is not None else None
             if state is not None:
@@ -267,6 +271,7 @@ class Pipeline:
             held.release()
 
     def _after_fork(self):
+        self._pid = os.getpid()
         try:
             ids.reseed()
             self._held = {}

@@ -117,6 +117,26 @@ say(statuses == [0] * 20, 5 * len(made) == sum(made), sum(made))
         assert len({span.span_id for span in spans}) == len(spans) == calls
 
 
+def test_fork_by_c_code(application, receiver):
+    """As uWSGI forks: Python's hooks hear nothing of it, and it is noticed when the settings are next looked at."""
+    code = """
+import ctypes, time
+fork = ctypes.PyDLL(None).fork
+children = []
+for _ in range(3):
+    children.append(fork())
+    if not children[-1]:
+        time.sleep(1.1)
+        say(call(2))
+        sys.exit(0)
+say(ended(children))
+"""
+    ended = wait(application(code, endpoint=receiver.endpoint))
+    assert (ended.code, ended.out, ended.err) == (0, "2\n" * 3 + "[0, 0, 0]\n", "")
+    spans = receiver.wait_for(lambda spans: len(spans) >= 6 and spans)
+    assert len({span.id for span in spans}) == len({span.trace for span in spans}) == len(spans) == 6
+
+
 def test_fork_while_the_collector_takes_its_time(application):
     """What it has accepted is not sent again because of a fork, and no fork waits for it."""
     code = """
