@@ -15,10 +15,13 @@ class _Waiting(object):
     def find_spec(self, name, path=None, target=None):
         if name != "grpc":
             return None
+        watcher = _guarded(self._make_room)
+        return watcher and watcher.find_spec(name, path, target)
+
+    def _make_room(self):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        watcher = _guarded(_start)
-        return watcher and watcher.find_spec(name, path, target)
+        return _start()
 
 
 def _begin():

@@ -87,6 +87,36 @@ def test_internals_that_do_not_fit(receiver, what):
     all_told(receiver)
 
 
+# grpc's own modules as they could be some day, by their source: attributes of other names.
+RENAMED = """
+import sys, runpy
+from importlib.machinery import PathFinder
+NAMES = {"grpc._channel": ("self._method", "self._state"), "grpc._server": ("statused",), "grpc.aio._call": ("_cython_call",)}
+class Renames:
+    def find_spec(self, name, path=None, target=None):
+        if name not in NAMES:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        source = spec.loader.get_data(spec.origin).decode()
+        for attribute in NAMES[name]:
+            source = source.replace(attribute, attribute + "_now")
+        spec.loader.get_code = lambda _: compile(source, spec.origin, "exec")
+        return spec
+sys.meta_path.insert(0, Renames())
+"""
+
+
+@pytest.mark.parametrize(
+    ("stack", "changed"), [("sync", ["grpc._channel", "grpc._server"]), ("aio", ["grpc.aio._call"])]
+)
+def test_attributes_of_other_names(receiver, stack, changed):
+    ended = run(RENAMED + traffic(stack), endpoint=receiver.endpoint, GRPCTRACING_LOG="info")
+    assert ended.out == plain(stack).out
+    told = [line for line in ended.err.splitlines() if " through its public interface: " in line]
+    assert all(any(f": {name}." in line and " has no attribute " in line for line in told) for name in changed)
+    all_told(receiver)
+
+
 def unseen(*changes):
     """Return code that imports a grpcio of a version that nobody has seen, with *changes*: (module, change)."""
     known = ("grpc._grpcio_metadata", 'setattr(module, "__version__", "1.99.0.dev0")')

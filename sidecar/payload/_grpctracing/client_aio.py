@@ -37,7 +37,9 @@ EXPECTED = {
     name + ".__init__": ("self", "request" if name.startswith("Unary") else "request_iterator", *_WIRE)
     for name in _CALLS
 }
+ATTRIBUTES = {"Call": ("_cython_call",)}
 EXPECTED_CHANNEL = {"Channel.__init__": ("self", "target", "options", "credentials", "compression", "interceptors")}
+ATTRIBUTES_OF_CHANNEL = {"Channel": ("_channel",)}
 
 
 # A server may end a call while the client still writes. grpc then says this first, where the write failed before the server's status was read, and
@@ -113,7 +115,9 @@ def hook(original, outgoing, targets):
 
 def install(module, channel_module, calls, patch):
     """Put the hooks into `grpc.aio._call` and `grpc.aio._channel`; return "" or why not."""
-    problem = selfcheck.misfit(module, EXPECTED) or selfcheck.misfit(channel_module, EXPECTED_CHANNEL)
+    problem = selfcheck.misfit(module, EXPECTED, ATTRIBUTES) or selfcheck.misfit(
+        channel_module, EXPECTED_CHANNEL, ATTRIBUTES_OF_CHANNEL
+    )
     if not problem:
         targets, outgoing = Targets(), Outgoing(calls)
         patch(channel_module.Channel, "__init__", targets.hook)

@@ -12,7 +12,7 @@ from weakref import ref
 
 from . import selfcheck, status
 from .call import Counting, unseen
-from .metadata import Outgoing, answered
+from .metadata import Outgoing, answered, told
 from .targets import Targets
 
 _ARGUMENTS = ("timeout", "metadata", "credentials", "wait_for_ready", "compression")
@@ -32,6 +32,16 @@ ONGOING = {
     "_StreamStreamMultiCallable.__call__": _STREAM,
 }
 EXPECTED = {"_SingleThreadedRendezvous": None, "_Rendezvous.add_callback": ("self", "callback"), **BLOCKING, **ONGOING}
+_MULTI = ("_method", "_request_serializer", "_response_deserializer")
+ATTRIBUTES = {
+    "_UnaryUnaryMultiCallable": _MULTI,
+    "_UnaryStreamMultiCallable": _MULTI,
+    "_SingleThreadedUnaryStreamMultiCallable": _MULTI,
+    "_StreamUnaryMultiCallable": _MULTI,
+    "_StreamStreamMultiCallable": _MULTI,
+    "_Rendezvous": ("_state",),
+    "_RPCState": ("code", "details", "initial_metadata", "trailing_metadata"),
+}
 _INVALID = "metadata was invalid: %s"  # as grpc has it: a tuple of two pairs is one argument too many, and a TypeError
 _UNFORMATTED = "not all arguments converted during string formatting"
 _METADATA = 2  # the position of that argument, self not counted
@@ -109,9 +119,8 @@ class Client:
     def _tell(self, record, call):
         """Capture the response's metadata that *call* has: grpc's, an error, or neither."""
         names = self._calls.pipeline.settings.response_metadata
-        if names and callable(getattr(call, "initial_metadata", None)):
-            answered(record, names, call.initial_metadata())
-            answered(record, names, call.trailing_metadata())
+        if names:
+            told(record, names, call)
 
     def returned(self, record, result):
         """End the call that blocked until its response was there."""
@@ -157,8 +166,13 @@ class Client:
 
 def refused(error, metadata):
     """Return what older grpc raises for malformed *metadata* of the application, and names it, where *error* names ours as well; else None."""
-    text = str(error)
-    if type(error) in {ValueError, TypeError} and (text.startswith(_INVALID[:22]) or text == _UNFORMATTED) and metadata:
+    if not metadata or type(error) not in {ValueError, TypeError}:  # of another kind, str() may do anything
+        return None
+    try:
+        text = str(error)
+    except Exception:
+        return None
+    if text.startswith(_INVALID[:22]) or text == _UNFORMATTED:
         try:
             return ValueError(_INVALID % metadata)
         except TypeError as other:
@@ -182,7 +196,7 @@ def _twin(this):
 
 def install(module, calls, patch):
     """Put the hooks into `grpc._channel`; return "" or why not."""
-    problem = selfcheck.misfit(module, EXPECTED)
+    problem = selfcheck.misfit(module, EXPECTED, ATTRIBUTES)
     if not problem:
         if "target" in selfcheck.parameters(module._UnaryUnaryMultiCallable.__init__):  # since 1.62
             client = Client(module, calls, attrgetter("_target"))

@@ -48,8 +48,14 @@ class Watcher:
         self._busy.add(turn)
         try:
             for finder in tuple(sys.meta_path):
-                find = None if finder is self else getattr(finder, "find_spec", None)
-                spec = find(name, path, target) if find is not None else None
+                if finder is self:
+                    continue
+                find = getattr(finder, "find_spec", None)
+                if find is None:
+                    if _finds(finder, name, path):
+                        return None  # what it finds can't be watched
+                    continue
+                spec = find(name, path, target)
                 if spec is not None:
                     break
             else:
@@ -68,12 +74,18 @@ class Watcher:
     def executed(self, module, name):
         """Tell whoever waits for *module*. Whatever goes wrong then stays here."""
         loaded = self._waiting.get(name)
-        self.forget(name)
-        if loaded is not None:
-            try:
+        try:
+            self.forget(name)
+            if loaded is not None:
                 loaded(module)
-            except BaseException as error:
-                _say(name, error)
+        except BaseException as error:
+            _say(name, error)
+
+
+def _finds(finder, name, path):
+    """Return whether *finder*, of the kind that Python 3.12 has no more, finds the module."""
+    find = getattr(finder, "find_module", None) if sys.version_info < (3, 12) else None
+    return find is not None and find(name, path) is not None
 
 
 def _report(loader, watcher, name):

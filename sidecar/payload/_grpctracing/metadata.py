@@ -1,10 +1,13 @@
 """Metadata of the application's calls: what we add, replace, and capture. Order, duplicates and the pairs themselves stay as they are."""
 
+from . import log
 from .context import current
 
 _CLIENT = 3
 _EXPORTERS = "/opentelemetry.proto.collector."  # the application's own OTLP exporter: tracing it would never end
 _MAX_METHODS = 4096
+_ROOM = 7168  # bytes of all metadata: grpc refuses a call with more than 8 KiB, its own headers and the trace context among them
+_PAIR = 32  # bytes that each pair counts besides its key and its value (RFC 7541, 4.1)
 
 
 class Outgoing:
@@ -36,6 +39,8 @@ class Outgoing:
             if parent is None and given and _has(given, pipeline.header_names):
                 parent, baggage = pipeline.extract(_sound(given))  # the application hands a context on itself
             record, context = None, parent
+            if baggage:
+                baggage = _fitting(baggage, given)
             excluded = pipeline.exclusions.get(method)
             if not (calls.excluded(method) if excluded is None else excluded):
                 record = calls.begin(_CLIENT, method, target_of(where), parent)
@@ -72,6 +77,14 @@ def carried(metadata, pairs):
     return (*metadata, *pairs)
 
 
+def _fitting(baggage, metadata):
+    """Return of the *baggage* header the members for which there is room beside the application's *metadata*: they must not be what makes grpc refuse the call."""
+    room = _ROOM - sum(
+        _PAIR + len(pair[0]) + len(pair[1]) for pair in _sound(metadata or ()) if isinstance(pair[1], (str, bytes))
+    )
+    return baggage if len(baggage) <= room else baggage[: max(0, room)].rpartition(",")[0]
+
+
 def _merged(header, metadata):
     """Return the baggage that the application's *metadata* has of its own (Sentry's, for one), and what *header* has besides."""
     own = [pair[1] for pair in metadata if _has((pair,), ("baggage",))]
@@ -92,9 +105,23 @@ def captured(prefix, metadata, names):
 def answered(call, names, metadata):
     """Add what of *names* the response's *metadata* (initial or trailing, or None) has to what *call* tells."""
     found = dict(call.metadata or ())
-    for key, values in captured("rpc.response.metadata.", metadata, names):
+    try:
+        pairs = captured("rpc.response.metadata.", metadata, names)
+    except Exception:  # the application's, and nothing that can be iterated
+        return
+    for key, values in pairs:
         found[key] = [*found.get(key, ()), *values]
     call.metadata = tuple(found.items())
+
+
+def told(call, names, source):
+    """As `answered`, of all that *source* has: grpc's own call, or an error, which may be any of the application's."""
+    try:
+        if callable(getattr(source, "initial_metadata", None)):
+            answered(call, names, source.initial_metadata())
+            answered(call, names, source.trailing_metadata())
+    except Exception as problem:
+        log.debug("%r tells no metadata: %r" % (type(source), problem))
 
 
 def _has(metadata, names):

@@ -11,7 +11,7 @@ from weakref import ref
 from . import status
 from .call import counting, unseen
 from .client_sync import refused
-from .metadata import Outgoing, answered
+from .metadata import Outgoing, answered, told
 from .public import CALL, MAKE, METHODS, Arguments, Kinds, making
 from .targets import text
 
@@ -113,9 +113,8 @@ class Client:
 
     def _answered(self, record, call):
         names = self.calls.pipeline.settings.response_metadata
-        if names and callable(getattr(call, "initial_metadata", None)):
-            answered(record, names, call.initial_metadata())
-            answered(record, names, call.trailing_metadata())
+        if names:
+            told(record, names, call)
 
     def _returned(self, record, result):
         """End the call that blocked until its response was there."""

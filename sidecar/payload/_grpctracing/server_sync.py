@@ -37,6 +37,10 @@ EXPECTED = {
     "_RPCState": None,
     "_CANCELLED": None,
 }
+ATTRIBUTES = {
+    "_RPCState": ("callbacks", "client", "code", "details", "statused", "trailing_metadata"),
+    "_Context": ("_state",),
+}
 _SERVER = 2
 _MAX_METHODS = 4096  # a generic handler may take any name
 _BY_CHANCE = (status.OK, status.UNIMPLEMENTED)  # sent in vain where the call is over and nobody has said so yet
@@ -343,7 +347,7 @@ def _record(state):
 
 def install(module, calls, patch):
     """Put the hooks into `grpc._server`; return "" or why not."""
-    problem = selfcheck.misfit(module, EXPECTED)
+    problem = selfcheck.misfit(module, EXPECTED, ATTRIBUTES)
     if not problem:
         server = Server(module, calls)
         module._RPCState._grpctracing = None  # where nothing hangs on one
