@@ -12,6 +12,7 @@ from functools import wraps
 from . import log
 from .context import SpanContext, suppressed
 
+_MAX_TRACERS = 1024
 _OK, _ERROR = 1, 2  # StatusCode, in the API and in OTLP
 
 
@@ -223,6 +224,8 @@ class Bridge:
         )
         found = self._tracers.get(scope)
         if found is None:
+            if len(self._tracers) >= _MAX_TRACERS:  # some make a name for each call
+                self._tracers.clear()
             found = self._tracers[scope] = Tracer(self, scope)
         return found
 

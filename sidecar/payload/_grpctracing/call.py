@@ -4,6 +4,8 @@ from time import monotonic, perf_counter_ns, time_ns
 
 from . import context, log, status
 
+MAX_DETAILS = 1024  # characters: the queue is bounded by calls, and an exception's text may be of any length
+
 
 class Call:
     """One RPC, from its first byte to its status. Hooks write, then hand it over once; the exporter reads. Bytes are uncompressed."""
@@ -78,7 +80,7 @@ class Call:
 
     def _tell(self, code, details, error_type=None):
         self.code = code
-        self.details = details
+        self.details = details[:MAX_DETAILS]
         self.error_type = (error_type or status.name(code)) if status.is_error(self.kind, code) else None
 
 

@@ -13,7 +13,6 @@ from .call import Call
 _F64 = struct.Struct("<Q")  # fixed64
 _F32 = struct.Struct("<I")  # fixed32
 _DOUBLE = struct.Struct("<d")
-_MAX_DETAILS = 1024
 _MAX_CACHED = 2048
 _MAX_REPEATING = 64
 _AT_ONCE = 16  # spans: 0.1 to 0.2 ms
@@ -241,7 +240,7 @@ class SpanEncoder:
         if told is not None and told.status_code == 1:  # OK, which is final
             out.append(_status(1, ""))
         elif status.is_error(call.kind, call.code):
-            out.append(_status(2, (call.details or "")[:_MAX_DETAILS]))
+            out.append(_status(2, call.details))
         elif told is not None and told.status_code:
             out.append(_status(told.status_code, told.status_message))
         return field(b"\x12", b"".join(out))

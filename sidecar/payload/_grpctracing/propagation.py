@@ -51,6 +51,8 @@ def parse_traceparent(text):
 
 def parse_tracestate(text):
     """Return *text* normalised, or "" when any member is malformed, repeated, or one too many (W3C Trace Context, 3.3)."""
+    if len(text) > _MAX_HEADER:
+        return ""
     known = _states.get(text)
     if known is None:
         known = _parse_tracestate(text)
@@ -62,8 +64,6 @@ def parse_tracestate(text):
 
 def _parse_tracestate(text):
     global _member
-    if len(text) > _MAX_HEADER:
-        return ""
     if _member is None:
         import re
 
