@@ -1,7 +1,9 @@
 """How the payload gets into a process, and how little of it a process that never imports grpc can notice."""
 
 import json
+import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,47 @@ class TestOwnSitecustomize:
 def test_flags(flags):
     ended = run(Path("plain.py"), "both", "sync", flags=flags)
     assert (ended.out, ended.err) == (run(Path("plain.py"), "both", "sync", payload=None, flags=flags).out, "")
+
+
+def test_a_safe_path(receiver):
+    run(Path("plain.py"), "both", "sync", endpoint=receiver.endpoint, PYTHONSAFEPATH="1", PYTHONNOUSERSITE="1")
+    receiver.one("SERVER", "test.Echo/UU")
+
+
+def test_two_payloads_tell_each_call_once(flat, receiver):
+    """That of the operator and one that the image has already."""
+    run(Path("plain.py"), "both", "sync", endpoint=receiver.endpoint, PYTHONPATH=f"{PAYLOAD}:{flat}")
+    receiver.wait_for(lambda spans: len(spans) >= 8)
+    assert len(receiver.spans) == 8
+
+
+def test_an_application_in_a_zip_file(tmp_path, receiver):
+    shutil.copy(Path(__file__).parent / "apps" / "plain.py", tmp_path / "__main__.py")
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.write(tmp_path / "__main__.py", "__main__.py")
+    start_it = f"runpy.run_path({str(tmp_path / 'app.pyz')!r}, run_name='__main__')"
+    run(f"import runpy, sys\nsys.argv = ['app', 'both', 'sync']\n{start_it}", endpoint=receiver.endpoint)
+    receiver.one("SERVER", "test.Echo/UU")
+
+
+def test_a_finder_of_the_old_kind_goes_before_others(tmp_path):
+    """Python 3.12 asks them no more."""
+    (tmp_path / "other.py").write_text("mine = True")
+    code = f"""
+import sys
+from importlib.machinery import SourceFileLoader
+class Old:
+    def find_module(self, name, path=None):
+        return SourceFileLoader(name, {str(tmp_path / "other.py")!r}) if name == "grpc" else None
+class Blind:
+    def find_module(self, name, path=None):
+        return None
+sys.meta_path[:0] = [Blind(), Old()]
+import grpc
+print(hasattr(grpc, "mine"))
+"""
+    flags = ("-W", "ignore")
+    assert run(code, flags=flags) == run(code, payload=None, flags=flags)
 
 
 @pytest.mark.parametrize("flags", [("-I",), ("-E",), ("-S",)])

@@ -23,6 +23,14 @@ def test_an_excluded_service_is_not_told_and_hands_the_context_on(receiver):
     assert receiver.spans == []
 
 
+@pytest.mark.parametrize("stack", ["sync", "aio"])
+@pytest.mark.parametrize(("names", "joined"), [("b3multi", True), ("b3,baggage", True), ("none", False)])
+def test_propagators(receiver, names, joined, stack):
+    run(PLAIN, "both", stack, endpoint=receiver.endpoint, OTEL_PROPAGATORS=names)
+    outer, inner = receiver.one("CLIENT", "test.Echo/UU"), receiver.one("SERVER", "test.Echo/UU")
+    assert (inner.trace == outer.trace, inner.parent == outer.id) == (joined, joined)
+
+
 @pytest.mark.parametrize(
     ("disabled", "stack", "told"),
     [

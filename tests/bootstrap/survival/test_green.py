@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.process import using_apps, wait
+from tests.bootstrap.core.receivers import HttpReceiver
+from tests.bootstrap.process import Ended, using_apps, wait
 
 FLAGS = ("-W", "ignore")  # eventlet says that it is deprecated
 UVLOOP = using_apps("""
@@ -27,6 +28,14 @@ def test_green_threads(green, starting, packages, echo, receiver, silent):
         assert (ended.code, ended.out, ended.err) == (0, "20 ticking\n", "")
     spans = receiver.wait_for(lambda spans: len(spans) >= 20 and spans)
     assert len({span.trace for span in spans}) == len(spans) == 20
+
+
+def test_green_threads_over_http(starting, packages, echo):
+    with HttpReceiver() as collector:
+        options = {"python": packages, "flags": FLAGS, "ECHO": echo, **collector.environ()}
+        both = [starting(Path("survival_green.py"), green, **options) for green in ("gevent", "eventlet")]
+        assert [wait(process) for process in both] == [Ended(0, "20 ticking\n", "")] * 2
+        assert len(collector.received.wait_for_spans(40)) == 40
 
 
 def test_uvloop(starting, packages, receiver, silent):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.process import PAYLOAD, Ended, environment, using_apps, wait
+from tests.bootstrap.process import PAYLOAD, ROOT, Ended, environment, using_apps, wait
 
 LIMIT = 64 << 20
 CGROUP = Path("/sys/fs/cgroup/memory")
@@ -30,6 +30,40 @@ def test_a_read_only_root_and_tmp(echo, receiver):
     command = ["unshare", "--mount", "sh", "-ec", mounts + ' && exec "$0" "$@"', sys.executable, "-c", CALLS]
     plain, ours = run(command, None, ECHO=echo), run(command, PAYLOAD, receiver.endpoint, ECHO=echo)
     assert ours == plain == Ended(0, "3\n", "")
+    receiver.wait_for(lambda spans: len(spans) == 3)
+
+
+# A root of its own with all that / has but /tmp; of /tmp, what this test needs may be in there.
+WITHOUT_TMP = """
+root=$(mktemp -d)
+mount -t tmpfs none "$root"
+for place in /[!.]*; do
+    case $place in /tmp|/proc) continue;; esac
+    if [ -L "$place" ]; then cp -P "$place" "$root$place"
+    elif [ -d "$place" ]; then mkdir "$root$place"; mount --rbind "$place" "$root$place"; fi
+done
+mkdir "$root/proc"; mount --rbind /proc "$root/proc"
+for place in "$CHECKOUT" "$INSTALLED"; do
+    case $place in /tmp/*) mkdir -p "$root$place"; mount --bind "$place" "$root$place"; mount -o remount,ro,bind "$root$place";; esac
+done
+mount -o remount,ro "$root"
+exec chroot "$root" "$0" "$@"
+"""
+
+
+def test_no_tmp(echo, receiver):
+    if os.geteuid():
+        print("not root: no mounts to be had, nothing checked")
+        return
+    code = (
+        CALLS + "import tempfile\ntry: say(open('/tmp/x', 'w'))\nexcept OSError as error: say(type(error).__name__)\n"
+    )
+    command = ["unshare", "--mount", "sh", "-ec", WITHOUT_TMP, sys.executable, "-c", code]
+    options = {"ECHO": echo, "CHECKOUT": str(ROOT), "INSTALLED": sys.base_prefix}
+    plain, ours = run(command, None, **options), run(command, PAYLOAD, receiver.endpoint, **options)
+    assert ours == plain
+    assert (ours.code, ours.out[:2], ours.err) == (0, "3\n", "")
+    assert ours.out.endswith("Error\n")
     receiver.wait_for(lambda spans: len(spans) == 3)
 
 
