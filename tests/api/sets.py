@@ -57,7 +57,8 @@ class Sets:
     client: Client
     namespace: str
     broken: set[str] = field(default_factory=set)
-    _first: dict[str, str] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    """The template that each had when it was first seen: what its pods are of, until the strategy lets them be replaced."""
 
     async def run(self) -> None:
         while True:
@@ -74,7 +75,7 @@ class Sets:
         desired = live["spec"].get("replicas", PODS_OF_EACH)
         strategy = live["spec"]["updateStrategy"]
         held = desired if strategy["type"] == "OnDelete" else strategy.get("rollingUpdate", {}).get("partition", 0)
-        updated = desired - (held if template != self._first.setdefault(label, template) else 0)
+        updated = desired - (held if template != self.first.setdefault(label, template) else 0)
         available = desired
         crashed = await self._crashed(live, desired - 1)
         if label in self.broken and "GRPCTRACING_POD_NAME" in env_of(live):

@@ -223,6 +223,39 @@ def test_pods_of_every_kind_are_named_after_what_made_them(rest, metadata, servi
     assert env["OTEL_RESOURCE_ATTRIBUTES"].startswith(f"{before}{attribute}{comma}k8s.container.name=app,")
 
 
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_a_pod_of_another_kind_gets_what_the_patch_of_that_kind_gives(rest, kind):
+    workload = made_of(env={"Z": "1"}) | {"kind": kind}
+    workload["metadata"]["namespace"] = "admission-ratio"
+    wanted = plan(as_pod(workload), TRACINGS["ratio"])
+    pod = pod_of(workload)
+    pod["metadata"] |= {"ownerReferences": [owner(kind, workload["metadata"]["name"])], "labels": {}}
+    given = {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in wanted.containers[0].env}
+    assert env_of(made(rest, "admission-ratio", pod)) == {"Z": "1"} | given
+
+
+def test_an_older_object_that_patches_keeps_the_kinds_that_it_is_for_and_no_others(rest):
+    rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "admission-mixed"}})
+    older = {"namespace": "admission-mixed", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    younger = older | {"creationTimestamp": "2026-01-02T00:00:00Z"}
+    patching = tracing("patching", spec={"selector": {}, "kinds": ["Deployment", "StatefulSet"]}, **older)
+    admitting = tracing("admitting", spec={"selector": {}, "rollout": {"strategy": "Admission"}}, **younger)
+    written = policies(admitting, [patching, admitting])
+    install(rest, written)
+    wait_until_in_force(rest, admitting)
+    for kind, owner_kind in {
+        "Deployment": "ReplicaSet",
+        "StatefulSet": "StatefulSet",
+        "DaemonSet": "DaemonSet",
+    }.items():
+        workload = made_of() | {"kind": kind}
+        pod = pod_of(workload)
+        pod["metadata"]["ownerReferences"] = [owner(owner_kind, "shop")]
+        chosen = select(as_pod(workload), [patching, admitting]).tracing
+        assert (chosen is admitting) is bool(env_of(made(rest, "admission-mixed", pod))) is (kind == "DaemonSet")
+    uninstall(rest, written)
+
+
 def test_variables_that_nobody_can_see_keep_a_container_out_until_it_is_named(rest):
     source = {"envFrom": [{"secretRef": {"name": "secret"}}]}
     deployment = made_of(containers=[builders.container("app", **source), builders.container("web")])

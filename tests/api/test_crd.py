@@ -90,6 +90,7 @@ def test_valid_object_is_accepted_and_loads(server, spec):
 def test_defaults_of_leaves_are_written_and_parents_are_not_invented(server):
     spec = server.create(manifest())[1]["spec"]
     assert spec == {
+        "kinds": ["Deployment"],
         "sampler": {"type": "parentbased_always_on"},
         "propagators": ["tracecontext", "baggage"],
         "preflight": "Auto",
@@ -148,7 +149,9 @@ def test_status_is_written_apart_from_spec_and_shown_in_columns(server, control_
     }  # fmt: skip
     code, body = server.call("PATCH", f"{OBJECTS}/shown/status", {"status": status_of}, "application/merge-patch+json")
     assert code == 200, body
-    assert body["status"] == status_of
+    (entry,) = status_of["workloads"]
+    told = status_of | {"workloads": [entry | {"kind": "Deployment"}]}
+    assert body["status"] == told, "what a release wrote that knew Deployments alone"
     assert GrpcTracing.model_validate(body).status.workloads[0].containers == ("app",)
     words = [str(tool("kubectl")), "--kubeconfig", str(control_plane.kubeconfig), "get", "gtr", "shown", "--no-headers"]
     row = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()

@@ -117,6 +117,7 @@ async def test_pods_that_wait_for_their_user_are_no_trouble(place, sets):
     canary = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
     await place.create(stateful_set("canary", updateStrategy=canary))
     await place.create(daemon_set("agent", updateStrategy={"type": "OnDelete"}))
+    await eventually(lambda: len(sets.first) == 3)
     await place.tracing(kinds=SETS)
     want = {("StatefulSet", "by-hand"), ("StatefulSet", "canary"), ("DaemonSet", "agent")}
     async with running(place.client, place.namespace) as engine:
