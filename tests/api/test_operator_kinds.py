@@ -62,7 +62,7 @@ async def test_three_kinds_that_share_a_name_are_injected_and_taken_back_one_by_
     before = await three_of_a_name(place)
     await place.tracing(kinds=ALL)
     async with running(place.client, place.namespace) as engine:
-        await eventually(lambda: all_are(place, "Unverified", ALL))
+        await eventually(lambda: all_are(place, "Unverified", ALL), within=30)
         lives = {kind: await place.must(kind, "shop") for kind in ALL}
         for kind, live in lives.items():
             others = {f"k8s.{other.lower()}.name" for other in ALL if other != kind}
@@ -72,13 +72,13 @@ async def test_three_kinds_that_share_a_name_are_injected_and_taken_back_one_by_
 
         no = {"metadata": {"annotations": {"grpctracing.dev/inject": "false"}}}
         await place.change("StatefulSet", "shop", no)
-        await eventually(lambda: only(place, {"Deployment", "DaemonSet"}))
+        await eventually(lambda: only(place, {"Deployment", "DaemonSet"}), within=30)
         await eventually(lambda: reason_is(place, "StatefulSet", "OptedOut"))
         await settled(engine)
         assert (await place.must("StatefulSet", "shop"))["spec"] == before["StatefulSet"]
         assert version(await place.must("DaemonSet", "shop"))[1] == 2
         await place.delete("GrpcTracing", "default")
-        await eventually(lambda: gone(place))
+        await eventually(lambda: gone(place), within=30)
     for kind, spec in before.items():
         assert (await place.must(kind, "shop"))["spec"] == spec, kind
 
@@ -103,13 +103,13 @@ async def test_a_selector_is_for_deployments_and_an_annotation_for_whatever_carr
     await three_of_a_name(place)
     await place.tracing()
     async with running(place.client, place.namespace) as engine:
-        await eventually(lambda: all_are(place, "Unverified", ["Deployment"]))
+        await eventually(lambda: all_are(place, "Unverified", ["Deployment"]), within=30)
         await settled(engine)
         assert await carrying(place) == {"Deployment"}
         await place.change("DaemonSet", "shop", {"metadata": {"annotations": {"grpctracing.dev/inject": "true"}}})
-        await eventually(lambda: only(place, {"Deployment", "DaemonSet"}))
+        await eventually(lambda: only(place, {"Deployment", "DaemonSet"}), within=30)
         await place.change("GrpcTracing", "default", {"spec": {"kinds": ALL}})
-        await eventually(lambda: only(place, set(ALL)))
+        await eventually(lambda: only(place, set(ALL)), within=30)
 
 
 async def test_pods_that_wait_for_their_user_are_no_trouble(place, sets):
@@ -121,7 +121,7 @@ async def test_pods_that_wait_for_their_user_are_no_trouble(place, sets):
     await place.tracing(kinds=SETS)
     want = {("StatefulSet", "by-hand"), ("StatefulSet", "canary"), ("DaemonSet", "agent")}
     async with running(place.client, place.namespace) as engine:
-        await eventually(lambda: held(place, want))
+        await eventually(lambda: held(place, want), within=30)
         await settled(engine)
         told = await entries(place)
         assert (await place.conditions())["Degraded"]["status"] == "False"
@@ -141,7 +141,7 @@ async def test_uninstall_reverts_all_kinds(place, rollouts, sets, control_plane,
     before = await three_of_a_name(place)
     await place.tracing(kinds=ALL)
     async with running(place.client, place.namespace):
-        await eventually(lambda: only(place, set(ALL)))
+        await eventually(lambda: only(place, set(ALL)), within=30)
     assert await module.uninstall(Settings.from_env(os.environ), os.environ) == 0
     for kind, spec in before.items():
         assert (await place.must(kind, "shop"))["spec"] == spec, kind
@@ -174,7 +174,7 @@ async def test_a_failing_stateful_set_goes_back_with_the_pod_it_would_wait_for(p
     async with running(place.client, place.namespace):
         await eventually(lambda: reason_is(place, "StatefulSet", "Reverted", "db"), within=30)
         await eventually(lambda: whole_again(place), within=30)
-        await eventually(lambda: healthy_without(place))
+        await eventually(lambda: healthy_without(place), within=30)
     assert (await place.must("StatefulSet", "db"))["spec"] == before["spec"]
     (record,) = (await place.must("GrpcTracing", "default"))["status"]["reverted"]
     assert (record["kind"], record["name"]) == ("StatefulSet", "db")
@@ -210,7 +210,7 @@ async def told_to_delete(place):
 async def test_uninstall_does_not_leave_a_stateful_set_behind_that_waits(
     place, sets, control_plane, monkeypatch, capsys
 ):
-    monkeypatch.setattr(module, "PAUSE", 1.0)
+    monkeypatch.setattr(module, "PAUSE", 0.1)
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
     monkeypatch.setenv("GRPCTRACING_WATCH_NAMESPACES", place.namespace)
     sets.broken.add("StatefulSet/db")

@@ -21,7 +21,7 @@ from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.world import Unreadable, parse
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Seen, decide
-from grpctracing.injection.kinds import kind_of
+from grpctracing.injection.kinds import kind_of, numbers
 from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
@@ -36,6 +36,7 @@ from grpctracing.kube.resources import (
     POLICIES,
     STATEFUL_SETS,
     WORKLOADS,
+    Key,
     key_of,
 )
 
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 300.0
 STOP_PATIENCE: Final = 60.0
 PAUSE: Final = 2.0
+PODS_PATIENCE: Final = 90.0
+"""Seconds within which it shows whether a pod that is starting is one that crashes with the injection."""
 AT_ONCE: Final = 8
 OPTIONAL: Final = (PODS, STATEFUL_SETS, DAEMON_SETS)
 """Kinds that earlier releases asked no right for."""
@@ -90,20 +93,26 @@ class Uninstall:
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be done in the last whole pass, and why."""
     _refused: dict[str, str] = field(default_factory=dict)
+    _reverted: set[Key] = field(default_factory=set)
+    _noted: set[str] = field(default_factory=set)
+    _unsettled: bool = False
+    """Whether a pod that was injected may still turn out to be one that its StatefulSet waits for."""
     _replicas: int = 0
 
     async def run(self) -> None:
         """Stop the operator, then repeat until a pass has nothing to do."""
         await self._stop_operator()
+        end = time.monotonic() + PODS_PATIENCE
         while True:
             before = sum(self.done.values())
-            self._refused = {}
+            self._refused, self._unsettled = {}, False
             try:
                 await self._pass()
             except errors.ApiError as error:
                 self._refused["the API server"] = str(error)
             self.failures = self._refused
-            if not self.failures and sum(self.done.values()) == before:
+            waits = self._unsettled and time.monotonic() < end
+            if not self.failures and not waits and sum(self.done.values()) == before:
                 await self._delete_lease()
                 return
             await asyncio.sleep(PAUSE)
@@ -174,25 +183,36 @@ class Uninstall:
             self._refused[f"{workload['kind']} {key_of(workload)}"] = str(error)
             return
         if outcome.written:
+            self._reverted.add(key_of(workload))
             self._did("reverted", str(key_of(workload)))
         elif outcome.deployment is not None:
             await self._clear(outcome.deployment)
 
     async def _clear(self, workload: JSON) -> None:
         """Delete pods that broke with the injection and that a StatefulSet would wait for."""
-        if not kind_of(workload).stuck or not observed(workload) or rollout(workload) is not Rollout.RUNNING:
+        key, pods = key_of(workload), Pods(self.client)
+        if not kind_of(workload).stuck or rollout(workload) is not Rollout.RUNNING:
             return
-        name = str(key_of(workload))
+        if not observed(workload):
+            self._unsettled |= key in self._reverted
+            return
         try:
-            pods = await leftovers.clear(Pods(self.client), workload)
+            found = await leftovers.clear(pods, workload)
+            doubtful = await leftovers.broken_pods(pods, workload, failed=True)
         except errors.ApiError as error:
-            say("note", f"{name} is not well, and its pods can't be seen: {error}")
+            say("note", f"{key} is not well, and its pods can't be seen: {error}")
             return
-        for pod, deleted in pods.items():
-            if deleted:
-                self._did("deleted", f"Pod {pod}, which broke with the injection")
-            else:
-                say("note", f"{name}: pod {pod} broke with the injection and waits for you to delete it")
+        for pod in (name for name, deleted in found.items() if deleted):
+            self._did("deleted", f"Pod {pod}, which broke with the injection")
+        left = [pod["metadata"]["name"] for pod in doubtful if not found.get(pod["metadata"]["name"])]
+        self._unsettled |= bool(left) and key in self._reverted and numbers(workload).replaced > 0
+        for pod in left:
+            self._note(f"{key}: pod {pod} still has the injection and is not ready")
+
+    def _note(self, text: str) -> None:
+        if text not in self._noted:  # once, however many passes it takes
+            self._noted.add(text)
+            say("note", text)
 
     async def _remove_policies(self) -> None:
         """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""

@@ -166,6 +166,16 @@ class TestBoard:
         assert board.report(A, verdict()) == verdict()
         assert changed == [TRACING]
 
+    def test_workloads_that_share_a_name_are_counted_each(self):
+        board, _ = self.board()
+        named = {Key("production", "a", kind): State.PROGRESSING for kind in ("", "StatefulSet", "DaemonSet")}
+        for key, state in named.items():
+            board.report(key, Verdict(Action.NOTHING, state, Reason.ROLLING_OUT, tracing="default"))
+        assert board.workloads(TRACING).keys() == {"a", "StatefulSet/a", "DaemonSet/a"}
+        assert board.progressing(TRACING, A) == 2, "spec.rollout.maxConcurrent is for all kinds together"
+        board.forget(A)
+        assert board.workloads(TRACING).keys() == {"StatefulSet/a", "DaemonSet/a"}
+
     def test_a_workload_moves_from_one_object_to_the_other(self):
         board, changed = self.board()
         board.report(A, verdict())
