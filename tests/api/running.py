@@ -168,6 +168,8 @@ class Rollouts:
     """Those whose new pods do not come up while they carry the injection."""
     crashing: set[str] = field(default_factory=set)
     """Those whose new pods crash while they carry the injection."""
+    given_up: set[str] = field(default_factory=set)
+    """Those of the stuck whose `progressDeadlineSeconds` are over."""
     short: set[str] = field(default_factory=set)
     """Those that have one available pod less than they should have."""
 
@@ -188,6 +190,15 @@ class Rollouts:
             status |= {"replicas": replicas + 1, "updatedReplicas": 1}
             if name in self.crashing:
                 await self._crash(live)
+            if name in self.given_up:
+                status["conditions"] = [
+                    {
+                        "type": "Progressing",
+                        "status": "False",
+                        "reason": "ProgressDeadlineExceeded",
+                        "message": "timed out",
+                    }
+                ]
         status |= {"availableReplicas": up, "readyReplicas": up}
         if any(
             live.get("status", {}).get(field) != value

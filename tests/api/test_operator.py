@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from grpctracing.cli.explain import explain
+from grpctracing.kube.resources import DEPLOYMENTS
 from tests.api.asking import condition, finalized, gone, has, settled_enough
-from tests.api.running import env_of, eventually, running, settled, without_server_fields
+from tests.api.running import SETTINGS, env_of, eventually, running, settled, without_server_fields
 
 pytestmark = pytest.mark.api
 
@@ -125,22 +128,67 @@ async def test_resyncs_write_nothing(place, rollouts):
         assert await everything(place) == before
 
 
-async def test_plan_mode_writes_nothing_to_a_deployment(place, rollouts):
-    await place.workload()
+async def test_plan_writes_nothing_and_apply_writes_what_plan_has_shown(
+    place, rollouts, control_plane, capsys, monkeypatch
+):
+    await place.workload(env={"OTEL_PROPAGATORS": "b3", "PYTHONPATH": "/app"})
+    await eventually(lambda: available(place))
     await place.tracing(rollout={"mode": "Plan"})
+    before = await everything(place)
     async with running(place.client, place.namespace) as engine:
-        await eventually(lambda: planned(place))
+        entry = await eventually(lambda: planned(place))
         await settled(engine)
-        live = await place.must("Deployment", "payment-service")
-        assert live["metadata"]["generation"] == 1
-        assert "grpctracing" not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
+        untouched = {key: value for key, value in (await everything(place)).items() if key[0] != "GrpcTracing"}
+        assert untouched.items() <= before.items(), "no Collector, no ConfigMap, no patch"
+        assert "Would replace 2 pods: in app set" in entry["message"]
+        shown = await explained(place, control_plane, capsys)
+        written = []
+        patch = place.client.patch
+
+        async def noting(resource, namespace, name, body, **more):
+            written.extend([body["spec"]] if resource is DEPLOYMENTS else [])
+            return await patch(resource, namespace, name, body, **more)
+
+        monkeypatch.setattr(place.client, "patch", noting)
         await place.change("GrpcTracing", "default", {"spec": {"rollout": {"mode": "Apply"}}})
         await eventually(place.injected)
+    assert written == [shown]
 
 
-async def planned(place):
+async def available(place):
+    return (await place.must("Deployment", "payment-service")).get("status", {}).get("availableReplicas")
+
+
+async def explained(place, control_plane, capsys):
+    """The patch that `explain` prints."""
+    environ = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    capsys.readouterr()
+    assert await explain(SETTINGS, environ, (place.namespace, "payment-service")) == 0
+    return json.loads(capsys.readouterr().out.partition("Patch:\n")[2])
+
+
+async def test_plan_changes_nothing_of_what_is_applied_already(place, rollouts):
+    await place.workload()
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: condition(place, "Ready", "True"))
+        await place.change("GrpcTracing", "default", {"spec": {"rollout": {"mode": "Plan"}}})
+        await settled(engine)
+        before = {key: value for key, value in (await everything(place)).items() if key[0] != "GrpcTracing"}
+        louder = {"sampler": {"argument": "1"}, "propagators": ["b3"], "selector": {"matchLabels": {"no": "pod"}}}
+        changed = await place.change("GrpcTracing", "default", {"spec": louder})
+        entry = await eventually(lambda: planned(place, since=changed["metadata"]["generation"]))
+        await settled(engine)
+        assert "unmount /grpctracing" in entry["message"]
+        after = await everything(place)
+        assert {key: value for key, value in after.items() if key[0] != "GrpcTracing"} == before
+
+
+async def planned(place, since=0):
     listed = await place.listed()
-    return listed.get("payment-service", {}).get("reason") == "Planned"
+    generation = (await place.must("GrpcTracing", "default")).get("status", {}).get("observedGeneration", 0)
+    entry = listed.get("payment-service", {})
+    return entry if entry.get("reason") == "Planned" and generation >= since else None
 
 
 async def test_external_mode_runs_no_collector(place, rollouts):

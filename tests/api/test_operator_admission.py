@@ -105,6 +105,27 @@ async def test_from_patch_to_policy_and_back(place, rollouts):
         await eventually(lambda: nothing_written(place))
 
 
+async def test_what_was_taken_back_does_not_come_again_through_the_policy(place, rollouts):
+    rollouts.crashing.add("payment-service")
+    before = await place.workload()
+    other = await place.workload("order-service")
+    await place.tracing()
+    async with running(place.client):
+        await operator.eventually(lambda: entry(place, "Reverted"), within=30)
+        await place.change("GrpcTracing", "default", {"spec": {"rollout": ADMISSION}})
+        await eventually(lambda: injected(place, other))
+        assert await untouched(place, before)
+        asked = await pod(place, before, **{"grpctracing.dev/retry": "1"})
+        assert "GRPCTRACING_POD_NAME" in pod_env(asked)
+        await eventually(lambda: says(place, "Left alone by the policy"))
+        before["spec"]["template"]["spec"]["containers"][0]["image"] += "-mended"
+        assert await injected(place, before), "at once: the policy itself tells images apart"
+
+
+async def says(place, words):
+    return (await place.listed())["payment-service"]["message"].startswith(words)
+
+
 async def nothing_written(place):
     return not await written(place)
 
@@ -124,8 +145,8 @@ async def test_a_change_of_the_object_reaches_new_pods(place, rollouts):
 
 
 async def test_a_policy_that_is_refused_leaves_pods_as_they_are_and_is_told(place, rollouts, monkeypatch):
-    def broken(tracing, tracings):
-        policy, binding = policies(tracing, tracings)
+    def broken(*asked):
+        policy, binding = policies(*asked)
         mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": "variables.no_such_thing"}}
         return [{**policy, "spec": {**policy["spec"], "mutations": [mutation]}}, binding]
 
@@ -140,8 +161,8 @@ async def test_a_policy_that_is_refused_leaves_pods_as_they_are_and_is_told(plac
 
 
 async def test_a_policy_that_fails_on_a_pod_leaves_it_as_it_is(place, rollouts, monkeypatch):
-    def failing(tracing, tracings):
-        policy, binding = policies(tracing, tracings)
+    def failing(*asked):
+        policy, binding = policies(*asked)
         expression = '[JSONPatch{op: "replace", path: "/spec/no/such", value: string(1 / int(object.spec.containers.size() - 1))}]'
         mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
         mark = {"patchType": "JSONPatch", "jsonPatch": {"expression": MARK}}

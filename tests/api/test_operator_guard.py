@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
-from tests.api.running import eventually, running, settled, version, without_server_fields
+from grpctracing.controllers import budgets
+from grpctracing.injection import guard
+from grpctracing.kube.client import MERGE
+from grpctracing.kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS
+from tests.api.running import deployment, eventually, running, settled, version, without_server_fields
 
 pytestmark = pytest.mark.api
 
@@ -116,6 +121,84 @@ async def test_a_rollout_that_stands_still_is_taken_back_when_its_time_is_over(p
     assert without_server_fields(after) == without_server_fields(before)
     (record,) = await memory(place)
     assert record["evidence"] == "1 of 2 pods updated, 2 available"
+
+
+async def test_the_progress_deadline_of_the_deployment_counts_too(place, rollouts):
+    rollouts.stuck.add(NAME)
+    rollouts.given_up.add(NAME)
+    before = await place.workload()
+    await place.tracing()
+    async with running(place.client, place.namespace):
+        after = await eventually(lambda: reverted(place))
+    assert without_server_fields(after) == without_server_fields(before)
+
+
+async def test_an_undo_in_the_middle_gives_the_old_template_which_is_then_injected(place, rollouts):
+    before = await place.workload()
+    await eventually(lambda: complete(place, [NAME]))
+    await set_image(place, NAME, "registry.invalid/payment-service:2")
+    await eventually(lambda: complete(place, [NAME]))
+    rollouts.stuck.add(NAME)
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(place.injected)
+        await scaled(place, 5)  # what an autoscaler writes
+        rollouts.short.add(NAME)
+        live = await undo(place, before["spec"]["template"])
+        await eventually(lambda: waiting(place, NAME, "NotHealthy"))
+        assert version(await place.must("Deployment", NAME))[1] == version(live)[1], "the user's rollout comes first"
+        rollouts.short.clear()
+        rollouts.stuck.clear()
+        await eventually(lambda: waiting(place, NAME, "Unverified"))
+        await settled(engine)
+    after = await place.injected()
+    assert after["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":1")
+    assert (after["spec"]["replicas"], version(after)[1]) == (5, version(live)[1] + 1), "one patch, no more"
+    assert not await memory(place)
+
+
+async def scaled(place, replicas):
+    path = DEPLOYMENTS.path(place.namespace, NAME, "scale")
+    await place.client._json("PATCH", path, body={"spec": {"replicas": replicas}}, content_type=MERGE)
+
+
+async def undo(place, template):
+    """What `kubectl rollout undo` writes: the template of an older ReplicaSet."""
+    path, query = DEPLOYMENTS.path(place.namespace, NAME), {"fieldManager": "kubectl-rollout"}
+    body = [{"op": "replace", "path": "/spec/template", "value": template}]
+    return await place.client._json("PATCH", path, query=query, body=body, content_type="application/json-patch+json")
+
+
+async def test_a_disruption_budget_without_a_pod_to_spare_holds_back_what_would_take_one(place, rollouts, monkeypatch):
+    monkeypatch.setattr(guard, "BUDGET", 0.5)
+    monkeypatch.setattr(budgets, "FRESH", 0.3)
+    first_down = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+    for name in (NAME, "others-first"):
+        made = deployment(name)
+        made["spec"]["strategy"] = first_down if name == NAME else {}
+        await place.create(made)
+    await eventually(lambda: complete(place, [NAME, "others-first"]))
+    budget = {"selector": {}, "maxUnavailable": 1}
+    await place.create(
+        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "all"}, "spec": budget}
+    )
+    await allow(place, 0)
+    await place.tracing()
+    async with running(place.client, place.namespace) as engine:
+        await eventually(lambda: waiting(place, NAME, "DisruptionBudget"))
+        assert await eventually(lambda: place.injected("others-first"))
+        await asyncio.sleep(1.5)  # several looks at the budget
+        assert engine.unready() is None
+        assert not await place.injected()
+        await allow(place, 1)
+        await eventually(place.injected)
+
+
+async def allow(place, disruptions):
+    status = {"observedGeneration": 1, "expectedPods": 4, "currentHealthy": 4, "desiredHealthy": 3}
+    body = {"status": status | {"disruptionsAllowed": disruptions}}
+    path = DISRUPTION_BUDGETS.path(place.namespace, "all", "status")
+    await place.client._json("PATCH", path, body=body, content_type=MERGE)
 
 
 async def test_a_user_who_scales_restarts_and_pauses_in_the_middle_has_their_way(place, rollouts):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from grpctracing.api import GrpcTracing
     from grpctracing.controllers.board import Facts
     from grpctracing.controllers.world import World
+    from grpctracing.injection.failed import Failed
     from grpctracing.kube.client import Client
     from grpctracing.kube.resources import JSON
 
@@ -95,20 +96,22 @@ class Admission:
         else:
             self._swept = True
 
-    async def ensure(self, tracing: GrpcTracing, tracings: Sequence[GrpcTracing], facts: Facts) -> Facts:
+    async def ensure(
+        self, tracing: GrpcTracing, tracings: Sequence[GrpcTracing], facts: Facts, failed: Sequence[Failed] = ()
+    ) -> Facts:
         """Bring the policy of *tracing* to what it should be and return *facts* with how it stands. Raises ApiError.
 
-        *tracings* are all living ones of the namespace. Without the bootstrap in place there is no policy: pods would
+        *tracings* are all living ones of the namespace, *failed* the images that are to be left alone. Without the bootstrap in place there is no policy: pods would
         load what somebody else has put there.
         """
         await self.sweep()
         key = Key(tracing.metadata.namespace, tracing.metadata.name)
+        if tracing.spec.rollout.mode == "Plan":
+            return replace(facts, policy=self.in_force(key))
         if tracing.spec.rollout.strategy != ADMISSION or facts.trouble is not None:
             await self.remove(key)
             return replace(facts, policy=False)
-        if tracing.spec.rollout.mode == "Plan":
-            return replace(facts, policy=self.in_force(key))
-        trouble = await self._apply(key, policies(tracing, tracings)) if self.cluster_wide else NAMESPACED
+        trouble = await self._apply(key, policies(tracing, tracings, failed)) if self.cluster_wide else NAMESPACED
         return replace(facts, policy=self.in_force(key), trouble=trouble)
 
     def in_force(self, key: Key) -> bool:

@@ -37,12 +37,21 @@ class OwnedObjects:
     image: str
 
     async def ensure(self, tracing: GrpcTracing) -> Facts:
-        """Bring everything that *tracing* owns to what it should be; return how it stands. Raises ApiError."""
+        """Bring everything that *tracing* owns to what it should be; return how it stands. Raises ApiError.
+
+        With `Plan` nothing is made, changed or removed: settings.json would reach running pods.
+        """
+        if tracing.spec.rollout.mode == "Plan":
+            return self._standing(tracing, None, None)
         trouble = await self._apply([bootstrap_config_map(tracing, self.payload)], RENAME)
         wanted = manifests(tracing, self.image)
         taken = await self._apply(wanted, EXTERNAL)
         kept = [bootstrap_config_map(tracing, {}), records_config_map(tracing, {})]
         await self._remove_others(tracing, [*kept, *wanted])
+        return self._standing(tracing, trouble, taken)
+
+    def _standing(self, tracing: GrpcTracing, trouble: tuple[str, str] | None, taken: tuple[str, str] | None) -> Facts:
+        """Return how the Collector stands; *trouble* and *taken* (reason, message) are what keeps our objects from being made."""
         if tracing.spec.collector.mode != "Managed":
             external = tracing.spec.collector.external
             endpoint = external.endpoint if external else ""
@@ -50,6 +59,9 @@ class OwnedObjects:
             return Facts(None, ("External", message), trouble)
         if taken is not None:
             return Facts(False, taken, trouble)  # noqa: FBT003 - the condition's status
+        there = self.world.deployments.get(Key(tracing.metadata.namespace, NAME)) is not None
+        if tracing.spec.rollout.mode == "Plan" and not there:
+            return Facts(None, ("Planned", "The Collector would be created; spec.rollout.mode is Plan."), trouble)
         ready, reason = self._collector(tracing)
         return Facts(ready, reason, trouble)
 

@@ -72,8 +72,10 @@ def workloads_ready(workloads: Mapping[str, Verdict]) -> Outcome:
         return ("False", "WorkloadsDegraded", naming(worst))
     if open_work := sorted(unplanned(workloads) + in_state(workloads, State.PROGRESSING)):
         return ("False", "WorkloadsProgressing", naming(open_work))
-    if in_state(workloads, State.PENDING):
-        return ("True", "Planned", "What would be patched is told per workload; spec.rollout.mode is Plan.")
+    if planned := in_state(workloads, State.PENDING):
+        pods = sum(workloads[name].restarts for name in planned)
+        message = f"Would patch {len(planned)} and replace {pods} pods: {naming(planned)}; spec.rollout.mode is Plan."
+        return ("True", "Planned", message)
     if not workloads:
         return ("True", "NothingMatched", "No workload is annotated or selected yet.")
     left_alone = [name for name in in_state(workloads, State.SKIPPED) if workloads[name].reason not in ON_PURPOSE]

@@ -16,6 +16,7 @@ from grpctracing.controllers import lifecycle
 from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
+from grpctracing.controllers.memory import records
 from grpctracing.controllers.ownership import is_own, owner_of
 from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.preflight import Preflight
@@ -164,6 +165,9 @@ class Engine:
             self._owned_changed(key, before, after)
         else:
             self.workload_queue.add(key)
+            for tracing in self.world.tracings.in_namespace(key.namespace):
+                if key.label in records(tracing):  # a policy goes by what is remembered of it
+                    self.tracing_queue.add(key_of(tracing))
 
     def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         obj = after or before

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -84,7 +85,9 @@ class Proof:
     pods: Pods
     _tracks: dict[Key, Track] = field(default_factory=dict)
     _latest: dict[Key, Counts] = field(default_factory=dict)
-    _silent: set[str] = field(default_factory=set)
+    clock: Callable[[], float] = time.monotonic
+    _heard: dict[str, float | None] = field(default_factory=dict)
+    """Namespace → since when its Collector answers; None where it does not."""
 
     def seen(self, key: Key, deployment: JSON) -> bool | None:
         """Tell whether spans came from the Deployment's present pod template; None where nobody looks."""
@@ -97,6 +100,11 @@ class Proof:
         elif track.template != template:
             track = self._tracks[key] = Track(template, dict(self._latest.get(key, {})))
         return track.proved
+
+    def heard_for(self, namespace: str) -> float | None:
+        """Return for how long (s) the namespace's Collector has been answering; None where it does not, or has not been asked."""
+        since = self._heard.get(namespace)
+        return None if since is None else self.clock() - since
 
     def forget(self, key: Key) -> None:
         """Drop a workload that is gone."""
@@ -117,7 +125,9 @@ class Proof:
                             await self.look_at_pods(key)
 
             while True:
-                await asyncio.gather(*(look(namespace) for namespace in self._namespaces()))
+                there = self._namespaces()
+                self._heard = {namespace: since for namespace, since in self._heard.items() if namespace in there}
+                await asyncio.gather(*(look(namespace) for namespace in there))
                 await asyncio.sleep(self.interval)
 
     def absorb(self, namespace: str, text: str) -> list[Key]:
@@ -185,12 +195,22 @@ class Proof:
                 response.raise_for_status()
                 text = await series(response.content)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            if namespace not in self._silent:  # once: a Collector that starts is no news every ten seconds
-                self._silent.add(namespace)
+            if (
+                self._heard.get(namespace, 0.0) is not None
+            ):  # once: a Collector that starts is no news every ten seconds
                 log.info("no proof of traces yet", extra={"namespace": namespace, "error": str(error)})
+                self._turned(namespace, None)
             return None
-        self._silent.discard(namespace)
+        if self._heard.get(namespace) is None:
+            self._turned(namespace, self.clock())
         return text
+
+    def _turned(self, namespace: str, since: float | None) -> None:
+        """Note that a Collector answers now, or no longer, and have those looked at that wait for its word."""
+        self._heard[namespace] = since
+        for key, track in self._tracks.items():
+            if key.namespace == namespace and not track.proved:
+                self.changed(key)
 
 
 async def series(body: aiohttp.StreamReader) -> str:

@@ -7,10 +7,13 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from grpctracing.controllers import payload
 from grpctracing.controllers.admission import NAMESPACED, NOT_PERMITTED, NOT_SERVED
 from grpctracing.controllers.board import UNREADABLE, Facts
+from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import Action, Seen, decide
+from grpctracing.injection.failed import still_failed
 from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 
@@ -86,7 +89,11 @@ class TracingController:
             key = Key(tracing.metadata.namespace, tracing.metadata.name)
             return replace(facts, policy=self.admission.in_force(key), trouble=facts.trouble or unreadable(error))
         living = [other for other in tracings if other.metadata.deletion_timestamp is None]
-        return await self.admission.ensure(tracing, living, facts)
+        namespace, name = tracing.metadata.namespace, tracing.metadata.name
+        remembered = records(self.world.tracings.get(Key(namespace, name)))
+        workloads = [obj for store in self.world.workloads.values() for obj in store.in_namespace(namespace)]
+        failed = still_failed(remembered, workloads, payload.digest(self.owned.payload)) if remembered else ()
+        return await self.admission.ensure(tracing, living, facts, failed)
 
     async def left(self, key: Key, uid: str) -> None:
         """Wait until a GrpcTracing that is being deleted has left nothing behind."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from grpctracing.controllers import payload
+from grpctracing.controllers.budgets import Budgets
 from grpctracing.controllers.evidence import Evidence
 from grpctracing.controllers.history import History
 from grpctracing.controllers.inherited import Inherited
@@ -21,6 +22,7 @@ from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide, guard
 from grpctracing.injection.admitted import governing
 from grpctracing.injection.decide import LOOK_SECONDS
+from grpctracing.injection.digests import image_digest
 from grpctracing.injection.kinds import REPLICA_SET, kind_of
 from grpctracing.injection.rollout import began_at, ended_at
 from grpctracing.kube import errors
@@ -67,6 +69,7 @@ class WorkloadController:
     inherited: Inherited = field(init=False)
     evidence: Evidence = field(init=False)
     leftovers: Leftovers = field(init=False)
+    budgets: Budgets = field(init=False)
     memory: Memory = field(init=False)
     payload: str = field(init=False)
 
@@ -74,6 +77,7 @@ class WorkloadController:
         self.inherited = Inherited(self.client)
         self.evidence = Evidence(Pods(self.client))
         self.leftovers = Leftovers(Pods(self.client), self.transitions.recorder)
+        self.budgets = Budgets(self.client)
         self.memory = Memory(self.client, self.world)
         self.payload = payload.digest(self.bootstrap)
 
@@ -101,7 +105,7 @@ class WorkloadController:
                 self.client,
                 deployment,
                 lambda live: self._think(key, live, inherited, failure, left),
-                before=lambda verdict: self._remember(key, verdict),
+                before=lambda verdict: self._prepare(key, verdict),
             )
         except Unreadable as error:
             log.error("left alone", extra={"workload": str(key), "error": str(error)})  # noqa: TRY400 - known, no traceback
@@ -149,12 +153,13 @@ class WorkloadController:
         facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
         now = self.clock()
         belongs = Key(key.namespace, tracing.metadata.name) if tracing else None
-        image = guard.image_digest(deployment, self.payload)
+        image = image_digest(deployment, self.payload)
         seen = Seen(
             deployment=deployment,
             tracings=tracings,
             progressing=self.board.progressing(belongs, key) if belongs else 0,
             spans_seen=self._spans_seen(key, deployment, tracing),
+            heard_for=self.proof.heard_for(key.namespace),
             failed_since=self.history.failed_since(key, deployment, now),
             inherited=inherited,
             policy_in_force=facts is not None and facts.policy,
@@ -164,6 +169,7 @@ class WorkloadController:
             failure=failure if failure and failure.generation == deployment["metadata"].get("generation") else None,
             reverted=self.memory.of(belongs) if belongs else {},
             payload=self.payload,
+            budget=self.budgets.exhausted(deployment),
             image_busy=self.board.trying(image, key),
             image_proved=self.board.proved(image),
             probed=self.preflight.probed(deployment, tracing) if tracing else None,
@@ -211,10 +217,14 @@ class WorkloadController:
             return wait(verdict, "Waits for the ConfigMap with the bootstrap.", BOOTSTRAP_SECONDS)
         return verdict
 
-    async def _remember(self, key: Key, verdict: Verdict) -> None:
-        """Keep a failed injection in mind before it is taken back."""
+    async def _prepare(self, key: Key, verdict: Verdict) -> bool:
+        """Keep a failed injection in mind before it is taken back; tell whether more is known now than when it was decided."""
         if verdict.record is not None and verdict.tracing is not None:
             await self.memory.remember(Key(key.namespace, verdict.tracing), verdict.record)
+        if verdict.action is not Action.INJECT or self.budgets.fresh(key.namespace):
+            return False
+        await self.budgets.look(key.namespace)
+        return True
 
     async def _keep_in_mind(self, key: Key, verdict: Verdict) -> None:
         """Bring the memory to what has been seen; costs a write only where that has changed."""

@@ -36,12 +36,12 @@ async def settle(
     client: Client,
     deployment: JSON,
     think: Callable[[JSON], Verdict],
-    before: Callable[[Verdict], Awaitable[None]] | None = None,
+    before: Callable[[Verdict], Awaitable[bool]] | None = None,
 ) -> Outcome:
     """Carry out what *think* says of *deployment*, and of its newer versions while it keeps changing under our hands.
 
-    At most one patch is accepted; *before* is awaited ahead of each. Raises ApiError where the server refuses for a reason
-    other than a race.
+    At most one patch is accepted; *before* is awaited ahead of each, and answers whether there is something new to think
+    about. Raises ApiError where the server refuses for a reason other than a race.
     """
     metadata = deployment["metadata"]
     resource = BY_KIND[deployment["kind"]]
@@ -49,8 +49,8 @@ async def settle(
         verdict = think(deployment)
         if verdict.action not in {Action.INJECT, Action.REVERT} or verdict.patch is None:
             return Outcome(verdict, deployment)
-        if before is not None:
-            await before(verdict)
+        if before is not None and await before(verdict):
+            continue
         try:
             written = await client.patch(
                 resource, metadata["namespace"], metadata["name"], verdict.patch, kind=STRATEGIC

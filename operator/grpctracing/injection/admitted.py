@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from grpctracing.api import seconds
 from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal
-from grpctracing.injection.kinds import called
+from grpctracing.injection.digests import image_digest
+from grpctracing.injection.failed import holds
+from grpctracing.injection.foretold import foretold
+from grpctracing.injection.kinds import called, label_of
 from grpctracing.injection.plan import plan
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, select
+from grpctracing.injection.spans import ELSEWHERE
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
 
 if TYPE_CHECKING:
@@ -40,8 +44,11 @@ def through_policy(
         return misplaced(selection)
     tracing = pods.tracing
     revert = go_back()
-    if revert.action is Action.REVERT:
-        return taking_out(seen, tracing, revert)
+    if revert.patch is not None:
+        kept = (
+            revert.reason is Reason.PLANNED and tracing.spec.rollout.mode != "Plan"
+        )  # by the object that it came from
+        return revert if kept else taking_out(seen, tracing, revert)
     if selection.match is Match.OPTED_OUT:
         message = moving(f'{names.INJECT}: "false"')
         return said(Action.NOTHING, State.DEGRADED, Reason.NOT_ON_TEMPLATE, message, tracing=tracing.metadata.name)
@@ -50,6 +57,8 @@ def through_policy(
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
+    if (failed := kept_out(seen)) is not None:
+        return said(Action.NOTHING, State.DEGRADED, Reason.REVERTED, failed, tracing=tracing.metadata.name)
     chosen = tuple(item.name for item in wanted.containers)
     state, reason, message, requeue = (
         standing(seen, tracing, chosen) if seen.policy_in_force else waiting(tracing, chosen)
@@ -64,6 +73,19 @@ def through_policy(
         containers=chosen,
         requeue=requeue,
         others=pods.others,
+        image=image_digest(seen.deployment, seen.payload),
+        proved=state is State.INSTRUMENTED,
+    )
+
+
+def kept_out(seen: Seen) -> str | None:
+    """Return why the policy leaves the pods of a Deployment alone that failed with the patch; None where it does not."""
+    record = seen.reverted.get(label_of(seen.deployment))
+    if record is None or not holds(record, seen.deployment, seen.payload):
+        return None
+    return (
+        f"Left alone by the policy, as are all pods with its image: its rollout failed with the patch: {record.evidence}. "
+        f"Tried again when the image or the release changes, or when you annotate its pod template {names.RETRY}=true."
     )
 
 
@@ -118,8 +140,7 @@ def taking_out(seen: Seen, tracing: GrpcTracing, revert: Verdict) -> Verdict:
         message = "The GrpcTracing that the patch came from is going, or gone."
         return said(Action.REVERT, State.PROGRESSING, Reason.PATCHING, message, tracing=name, patch=revert.patch)
     if rollout_.mode == "Plan":
-        message = "Would take the patch out and let pods come through the policy; spec.rollout.mode is Plan."
-        return said(Action.NOTHING, State.PENDING, Reason.PLANNED, message, tracing=name, patch=revert.patch)
+        return foretold(seen.deployment, revert.patch or {}, "New pods would come through the policy.", tracing=name)
     if not seen.policy_in_force:
         message = "Waits for the policy before the patch is taken out."
         return said(Action.WAIT, State.PENDING, Reason.PREPARING, message, tracing=name)
@@ -163,11 +184,12 @@ def standing(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[S
         return State.INJECTED, Reason.SCALED_TO_ZERO, "Injected when they come; there are no pods to trace.", None
     if seen.spans_seen:
         return State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans.", None
+    external = tracing.spec.collector.mode == "External"
     text = (
-        "New pods get it when they are made; no span has been seen of the present ones. Those from before: "
-        f"`kubectl rollout restart {called(deployment)}`.{unread(deployment, chosen)}"
+        f"New pods get it when they are made{f'. {ELSEWHERE}' if external else '; no span has been seen of the present ones.'} "
+        f"Those from before: `kubectl rollout restart {called(deployment)}`.{unread(deployment, chosen)}"
     )
-    return State.INJECTED, Reason.THROUGH_ADMISSION, text, None
+    return State.INJECTED, Reason.UNVERIFIED if external else Reason.THROUGH_ADMISSION, text, None
 
 
 def unread(deployment: Mapping[str, Any], chosen: Sequence[str]) -> str:

@@ -14,12 +14,15 @@ from grpctracing.api import GrpcTracing, seconds
 from grpctracing.injection import guard, names
 from grpctracing.injection.admitted import through_policy
 from grpctracing.injection.containers import Refusal
+from grpctracing.injection.digests import image_digest
+from grpctracing.injection.foretold import foretold
 from grpctracing.injection.kinds import called, kind_of, numbers
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
 from grpctracing.injection.preflight import hold, notes, refined, unprobed
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, Selection, select
+from grpctracing.injection.spans import healthy
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ class Seen:
 
     *deployment* is the whole live object; *tracings* all valid ones of its namespace. *undone* counts how often somebody
     else took our injection out in the last ten minutes, *progressing* the other workloads of the same GrpcTracing that
-    roll out because of us. *spans_seen* is None where no proof can be had (External). *failed_since* is how long (s) the
+    roll out because of us. *spans_seen* is None where no proof can be had (External), *heard_for* how long (s) the managed
+    Collector has been answering the question (None: it does not). *failed_since* is how long (s) the
     rollout has been incomplete without any progress, *healthy_for* how long it has been complete, *ended_for* how long ago it
     had ended by the Deployment's own books (0: it has not), *age* how long ago the Deployment was created. *reverting*: the
     operator is being uninstalled. *inherited*: what each container takes from ConfigMaps by `envFrom`. *failure*: what is
@@ -49,7 +53,8 @@ class Seen:
     digest of the bootstrap. *image_busy*: another workload of its namespace with the same images rolls out because of us;
     *image_proved*: one of whatever namespace is well with the injection. *policy_in_force*: under strategy
     Admission, whether the policy is. *probed*: what is known of each container's image, None where nobody probes.
-    *left_behind*: pods that broke with an injection which has been taken out, and wait for their user to delete them.
+    *left_behind*: pods that broke with an injection which has been taken out, and wait for their user to delete them. *budget*:
+    the PodDisruptionBudget that lets no pod go now and that a rollout would not respect by itself.
     """
 
     deployment: Mapping[str, Any]
@@ -57,6 +62,7 @@ class Seen:
     undone: int = 0
     progressing: int = 0
     spans_seen: bool | None = None
+    heard_for: float | None = 0.0
     failed_since: float = 0.0
     reverting: bool = False
     inherited: Mapping[str, frozenset[str]] | None = None
@@ -67,6 +73,7 @@ class Seen:
     failure: Failure | None = None
     reverted: Mapping[str, Reverted] = field(default_factory=dict)
     payload: str = ""
+    budget: str = ""
     image_busy: bool = False
     image_proved: bool = False
     probed: Probed | None = None
@@ -100,16 +107,16 @@ def decide(seen: Seen) -> Verdict:
             others=selection.others,
         )
     patch = build(seen.deployment, wanted)
-    verdict = guard.take_back(seen, tracing, wanted, in_place=patch is None)
-    asked: tuple[str, ...] = ()
+    verdict = guard.not_again(seen, tracing, wanted)
     if verdict is None:
-        if patch is None:
-            verdict = refined(settled(seen, tracing, wanted), wanted)
-        else:
-            verdict = pending(seen, tracing, wanted, patch, probe)
-        asked = probe if tracing.spec.rollout.mode == "Apply" else ()
-    elif seen.undone > UNDONE_LIMIT:
+        verdict = (
+            pending(seen, tracing, wanted, patch, probe) if patch else refined(settled(seen, tracing, wanted), wanted)
+        )
+        if verdict.action is not Action.INJECT:  # else this very patch may be the cure
+            verdict = guard.take_back(seen, tracing, wanted) or verdict
+    if verdict.action is Action.REVERT and seen.undone > UNDONE_LIMIT:
         verdict = contested(seen)
+    asked = probe if tracing.spec.rollout.mode == "Apply" else ()
     return complete(verdict, seen, selection, wanted, notes(seen.probed, wanted), asked)
 
 
@@ -125,6 +132,8 @@ def go_back(seen: Seen, selection: Selection) -> Verdict:
     else:
         reason, message = Reason.NOT_SELECTED, not_selected(seen.deployment)
     patch = build(seen.deployment, None, remembered=last_plan(seen))
+    if patch is not None and reason is not Reason.OPTED_OUT and (planner := planning(seen)) is not None:
+        return foretold(seen.deployment, patch, message, tracing=planner.metadata.name)
     tracing = selection.tracing.metadata.name if selection.tracing else None
     action = Action.NOTHING if patch is None else Action.REVERT
     return Verdict(action, State.SKIPPED, reason, f"{message}{guard.left_behind(seen)}", patch=patch, tracing=tracing)
@@ -139,18 +148,26 @@ def not_selected(workload: Mapping[str, Any]) -> str:
 
 def last_plan(seen: Seen) -> Plan | None:
     """Return the plan that put in what is there, if the object that it came from still exists."""
-    pod = seen.deployment["spec"]["template"]["spec"]
-    sources = {
-        (volume.get("configMap") or {}).get("name")
-        for volume in pod.get("volumes") or ()
-        if volume["name"] == names.VOLUME
-    }
-    candidates = [t for t in seen.tracings if names.config_map_name(t.metadata.name) in sources] or seen.tracings
-    for tracing in candidates:
+    for tracing in came_from(seen) or seen.tracings:
         try:
             return plan(seen.deployment, tracing, seen.inherited)
         except Refusal:
             continue  # it could not be put in today, but it may have been before: managedFields alone decides then
+    return None
+
+
+def came_from(seen: Seen) -> list[GrpcTracing]:
+    """Return the object that the injection in place is of, as its volume tells."""
+    volumes = seen.deployment["spec"]["template"]["spec"].get("volumes") or ()
+    sources = {(volume.get("configMap") or {}).get("name") for volume in volumes if volume["name"] == names.VOLUME}
+    return [tracing for tracing in seen.tracings if names.config_map_name(tracing.metadata.name) in sources]
+
+
+def planning(seen: Seen) -> GrpcTracing | None:
+    """Return the object that the injection in place is of, where that one changes nothing at present."""
+    for tracing in came_from(seen):
+        if tracing.spec.rollout.mode == "Plan" and tracing.metadata.deletion_timestamp is None and not seen.reverting:
+            return tracing
     return None
 
 
@@ -161,22 +178,12 @@ def pending(
     spec, deployment = tracing.spec, seen.deployment
     names_of = ", ".join(item.name for item in wanted.containers)
     if spec.rollout.mode == "Plan":
-        more = " The image is looked into before that, and may turn out to need less." if probe else ""
-        return Verdict(
-            Action.NOTHING,
-            State.PENDING,
-            Reason.PLANNED,
-            f"Would patch {names_of} and restart {numbers(deployment).replaced} pods; "
-            f"spec.rollout.mode is Plan, so nothing is written.{more}",
-            patch=patch,
-        )
+        more = "The image is looked into before that, and may turn out to need less." if probe else ""
+        waits = waiting(seen)
+        return foretold(deployment, patch, more, f"At present it would wait: {waits.message}" if waits else "")
     if seen.undone > UNDONE_LIMIT:
         return contested(seen)
-    if deployment["spec"].get("paused"):
-        return guard.wait(Reason.PAUSED, "The rollout is paused; injection follows `kubectl rollout resume`.")
-    # Where an injection is in place already, this patch may be the very cure.
-    waits = None if guard.carries(deployment) else guard.must_wait(seen)
-    if (waits := waits or hold(seen.probed, probe)) is not None:
+    if (waits := waiting(seen) or hold(seen.probed, probe)) is not None:
         return waits
     if seen.progressing >= spec.rollout.max_concurrent:
         return guard.wait(
@@ -186,6 +193,14 @@ def pending(
             guard.TURN,
         )
     return Verdict(Action.INJECT, State.PROGRESSING, Reason.PATCHING, f"Patching {names_of}.", patch=patch)
+
+
+def waiting(seen: Seen) -> Verdict | None:
+    """Return the answer where the Deployment itself, or what befell others, is a reason not to write now."""
+    if seen.deployment["spec"].get("paused"):
+        return guard.wait(Reason.PAUSED, "The rollout is paused; injection follows `kubectl rollout resume`.")
+    # Where an injection is in place already, this patch may be the very cure.
+    return (None if guard.carries(seen.deployment) else guard.must_wait(seen)) or guard.spare(seen)
 
 
 def contested(seen: Seen) -> Verdict:
@@ -227,7 +242,8 @@ def settled(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
         return Verdict(Action.NOTHING, State.INJECTED, Reason.SCALED_TO_ZERO, "Injected; there are no pods to trace.")
     if state is Rollout.HELD:
         return held(seen)
-    return replace(healthy(seen, tracing, wanted), requeue=None if guard.proved(seen) else guard.STABLE)
+    verdict = healthy(seen, tracing, wanted)
+    return verdict if guard.proved(seen) else replace(verdict, requeue=guard.STABLE)
 
 
 def held(seen: Seen) -> Verdict:
@@ -243,37 +259,6 @@ def held(seen: Seen) -> Verdict:
     return Verdict(Action.NOTHING, State.INJECTED, Reason.HELD_BACK, message)
 
 
-def healthy(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict:
-    """Return the answer where all pods are up: whether their spans have been seen."""
-    if seen.spans_seen is None:
-        where = (
-            "Spans go to a Collector of yours, so nobody here has seen one."
-            if tracing.spec.collector.mode == "External"
-            else "Whether spans arrive was not looked at here."
-        )
-        return Verdict(Action.NOTHING, State.INJECTED, Reason.UNVERIFIED, f"Injected and healthy. {where}")
-    if not seen.spans_seen:
-        return Verdict(
-            Action.NOTHING,
-            State.INJECTED,
-            Reason.NO_SPANS_YET,
-            f"Injected and healthy; no span has arrived yet.{hint(wanted)}",
-        )
-    return Verdict(
-        Action.NOTHING, State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans."
-    )
-
-
-def hint(wanted: Plan) -> str:
-    """Return what may keep spans from arriving, as far as the Deployment tells."""
-    endpoints = {names.ENDPOINT, "OTEL_TRACES_EXPORTER"}
-    for container in wanted.containers:
-        kept = sorted(endpoints & set(container.kept))
-        if kept:
-            return f' Container "{container.name}" sets {" and ".join(kept)} itself, which is kept: its spans may go elsewhere.'
-    return " Spans come with the first calls."
-
-
 def complete(
     verdict: Verdict, seen: Seen, selection: Selection, wanted: Plan, more: str, probe: tuple[str, ...]
 ) -> Verdict:
@@ -286,6 +271,6 @@ def complete(
         containers=tuple(item.name for item in wanted.containers),
         others=selection.others,
         probe=probe,
-        image=guard.image_digest(seen.deployment, seen.payload),
+        image=image_digest(seen.deployment, seen.payload),
         proved=verdict.state in {State.INJECTED, State.INSTRUMENTED} and guard.proved(seen),
     )

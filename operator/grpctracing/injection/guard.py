@@ -7,16 +7,14 @@ of these is a new try by itself.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from grpctracing.api import MAX_RETRY, MAX_REVERTED, Reverted, seconds
 from grpctracing.injection import names
+from grpctracing.injection.digests import alike, image_digest, in_place, planned
 from grpctracing.injection.failure import Cause, Failure
 from grpctracing.injection.kinds import kind_of, label_of, numbers
 from grpctracing.injection.patch import build
-from grpctracing.injection.revisions import images
 from grpctracing.injection.rollout import Rollout, observed, progress, rollout
 from grpctracing.injection.select import annotation
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
@@ -36,22 +34,27 @@ LONG_AGO: Final = 60.0
 """Seconds after the end of a rollout when that is no question any more, also where nobody has watched the pods since."""
 TURN: Final = 2.0
 """Seconds after which a workload that waits for its turn asks again."""
+BUDGET: Final = 15.0
+"""Seconds after which is looked again whether a disruption budget allows a rollout: no event tells."""
 AGAIN: Final = 60.0
 """Seconds after which is looked again whether what was taken back elsewhere still speaks against it: no event tells."""
 CAUSED_BY_IMAGE: Final = frozenset({Cause.CRASH, Cause.NOT_READY})
 
 
-def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan, *, in_place: bool) -> Verdict | None:
-    """Return the answer where this very injection has failed, now or before; None where nothing speaks against it.
-
-    *in_place*: the Deployment carries what is *wanted*; else what is seen of its pods speaks of something else.
-    """
+def not_again(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict | None:
+    """Return the answer where what is *wanted* has failed before; None where nothing speaks against it."""
     record = remembered(seen, wanted)
-    if record is None:
-        failure = failed(seen, tracing) if in_place and carries(seen.deployment) else None
-        if failure is None:
-            return None
-        record = to_remember(seen, wanted, failure)
+    return None if record is None else without_it(seen, tracing, wanted, record)
+
+
+def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan) -> Verdict | None:
+    """Return the answer where the injection that is in place fails; None where it does not."""
+    failure = failed(seen, tracing) if carries(seen.deployment) else None
+    return None if failure is None else without_it(seen, tracing, wanted, to_remember(seen, wanted, failure))
+
+
+def without_it(seen: Seen, tracing: GrpcTracing, wanted: Plan, record: Reverted) -> Verdict | None:
+    """Return the answer that takes out what *record* speaks of, or says that it is out."""
     undo = build(seen.deployment, None, remembered=wanted)
     if undo is None:
         return Verdict(Action.NOTHING, State.DEGRADED, Reason.REVERTED, told(record, without(seen)))
@@ -63,18 +66,20 @@ def take_back(seen: Seen, tracing: GrpcTracing, wanted: Plan, *, in_place: bool)
 def remembered(seen: Seen, wanted: Plan) -> Reverted | None:
     """Return the record of this workload, if it speaks of what would be injected now and nobody asked for another try."""
     record = seen.reverted.get(label_of(seen.deployment))
-    if record is None or record.injection != injection_digest(seen.deployment, wanted, seen.payload):
+    if record is None or retry(seen.deployment) not in {"", record.retry}:
         return None
-    return record if retry(seen.deployment) in {"", record.retry} else None
+    now = planned(seen.deployment, wanted, seen.payload)
+    chosen = [item.name for item in wanted.containers]
+    return record if alike(record.injection, now, seen.probed, chosen) else None
 
 
 def to_remember(seen: Seen, wanted: Plan, failure: Failure) -> Reverted:
-    """Return the record of an injection that failed."""
+    """Return the record of the injection that is in place and failed."""
     deployment = seen.deployment
     return Reverted(
         kind=kind_of(deployment).name,
         name=deployment["metadata"]["name"],
-        injection=injection_digest(deployment, wanted, seen.payload),
+        injection=in_place(deployment, wanted, seen.payload),
         image=image_digest(deployment, seen.payload) if failure.cause in CAUSED_BY_IMAGE else "",
         retry=retry(deployment),
         evidence=failure.message,
@@ -160,6 +165,22 @@ def must_wait(seen: Seen) -> Verdict | None:
     return None
 
 
+def spare(seen: Seen) -> Verdict | None:
+    """Return the answer where a rollout would take pods that the application may not miss now, or None.
+
+    Where it is not healthy anyway, a patch may be the cure, and has no pods to take that were there.
+    """
+    if not seen.budget or rollout(seen.deployment) not in {Rollout.COMPLETE, Rollout.HELD}:
+        return None
+    return wait(
+        Reason.DISRUPTION_BUDGET,
+        f'PodDisruptionBudget "{seen.budget}" lets no pod go at present, and a rollout takes one before the next is there. '
+        f"Where it never does, {'' if kind_of(seen.deployment).stuck else 'have new pods made first (maxSurge: 1, maxUnavailable: 0), or '}"
+        "widen the budget for the rollout.",
+        BUDGET,
+    )
+
+
 def wait(reason: Reason, message: str, requeue: float | None = None) -> Verdict:
     """Return the verdict on a workload that is not patched yet."""
     return Verdict(Action.WAIT, State.PENDING, reason, message, requeue=requeue)
@@ -192,20 +213,3 @@ def carries(deployment: Mapping[str, Any]) -> bool:
 def retry(deployment: Mapping[str, Any]) -> str:
     """Return the annotation with which a user asks for another try, or ""."""
     return (annotation(deployment, names.RETRY) or "")[:MAX_RETRY]
-
-
-def image_digest(deployment: Mapping[str, Any], payload: str) -> str:
-    """Return what identifies all images of a Deployment together with the bootstrap (*payload* is its digest)."""
-    return digest([sorted(set(images(deployment).values())), payload])
-
-
-def injection_digest(deployment: Mapping[str, Any], wanted: Plan, payload: str) -> str:
-    """Return what identifies an injection: the same on the Deployment before it, with it and after it."""
-    live = names.LIVE if wanted.volume else frozenset()  # a ratio that reaches running pods breaks none
-    env = {item.name: [entry for entry in item.env if entry["name"] not in live] for item in wanted.containers}
-    return digest([images(deployment), env, wanted.volume, payload if wanted.volume else ""])
-
-
-def digest(value: Any) -> str:
-    """Return a short name of a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grpctracing.api import GrpcTracing
+    from grpctracing.injection.failed import Failed
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 # Stand in `environment` for what only the pod knows. No text of a user's looks like this, and percent-encoding keeps it.
@@ -44,8 +45,13 @@ def policy_name(namespace: str, tracing: str) -> str:
     return f"{tracing}.{namespace}.grpctracing.dev"
 
 
-def policies(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> list[dict[str, Any]]:
-    """Return the policy and its binding; *tracings* are all living objects of the namespace, *tracing* among them."""
+def policies(
+    tracing: GrpcTracing, tracings: Sequence[GrpcTracing], failed: Sequence[Failed] = ()
+) -> list[dict[str, Any]]:
+    """Return the policy and its binding; *tracings* are all living objects of the namespace, *tracing* among them.
+
+    Pods with images that have *failed* are left alone.
+    """
     metadata = {
         "name": policy_name(tracing.metadata.namespace, tracing.metadata.name),
         "labels": {
@@ -67,7 +73,7 @@ def policies(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> list[dict
                 }
             ],
         },
-        "matchConditions": conditions(tracing, tracings),
+        "matchConditions": conditions(tracing, tracings, failed),
         "variables": [{"name": name, "expression": text} for name, text in variables(tracing, relevant(tracing))],
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": mutation(tracing)}}],
         "failurePolicy": "Ignore",

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from grpctracing.api import GrpcTracing, LabelSelector
+    from grpctracing.injection.failed import Failed
 
 OWNERS = {"Deployment": "ReplicaSet"}
 """What owns the pods of a workload, where it is not the workload itself."""
 MIRROR = "kubernetes.io/config.mirror"
 
 
-def conditions(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> list[dict[str, str]]:
-    """Return the matchConditions of *tracing*; *tracings* are all living ones of its namespace, itself among them."""
+def conditions(
+    tracing: GrpcTracing, tracings: Sequence[GrpcTracing], failed: Sequence[Failed] = ()
+) -> list[dict[str, str]]:
+    """Return the matchConditions of *tracing*; *tracings* are all living ones of its namespace, itself among them.
+
+    Pods with images that have *failed* with the injection are left alone.
+    """
     expressions = {
         "not-ours": f"!({is_label(names.MANAGED_BY_LABEL, names.FIELD_MANAGER)}) && "
         f"!({is_label(names.NAME_LABEL, names.OPERATOR_NAME)})",
@@ -33,7 +39,18 @@ def conditions(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> list[di
         "not-opted-out": f'{wish()}.lowerAscii() != "false"',
         "selected": selected(tracing, tracings),
     }
+    if failed:
+        expressions["not-failed"] = cel.every(f"!({fails(each)})" for each in failed)
     return [{"name": name, "expression": expression} for name, expression in expressions.items()]
+
+
+def fails(failed: Failed) -> str:
+    """Return whether a pod has all images that failed together, and does not ask for another try."""
+    terms = [
+        f"object.spec.containers.exists(c, c.?image.orValue('') == {cel.string(image)})" for image in failed.images
+    ]
+    terms.append(f'{annotation(names.RETRY)}.orValue("") in {cel.strings({"", failed.retry})}')
+    return cel.every(terms)
 
 
 def selected(tracing: GrpcTracing, tracings: Sequence[GrpcTracing]) -> str:

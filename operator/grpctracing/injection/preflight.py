@@ -59,7 +59,11 @@ def unknown(why: str) -> str:
 
 def refined(verdict: Verdict, wanted: Plan) -> Verdict:
     """Return the *verdict* on what is injected, said more exactly where no Python is there that could send spans."""
-    if verdict.reason not in {Reason.NO_SPANS_YET, Reason.UNVERIFIED} or not wanted.without_python or wanted.volume:
+    if (
+        verdict.reason not in {Reason.NO_SPANS, Reason.NO_SPANS_YET, Reason.UNVERIFIED}
+        or not wanted.without_python
+        or wanted.volume
+    ):
         return verdict
     message = (
         "No Python in the image: it got the OTEL_* variables, for an OpenTelemetry SDK in its code. If Python does run "

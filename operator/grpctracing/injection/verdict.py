@@ -57,6 +57,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     NOT_HEALTHY = "NotHealthy"
     OTHER_ROLLOUT = "OtherRollout"
+    DISRUPTION_BUDGET = "DisruptionBudget"
     IMAGE_REVERTED = "ImageReverted"
     TOO_MANY_REVERTED = "TooManyReverted"
     FIRST_OF_IMAGE = "FirstOfImage"
@@ -71,6 +72,7 @@ class Reason(StrEnum):
     HELD_BACK = "HeldBack"
     NOT_PYTHON = "NotPython"
     NO_SPANS_YET = "NoSpansYet"
+    NO_SPANS = "NoSpans"
     THROUGH_ADMISSION = "ThroughAdmission"
     UNVERIFIED = "Unverified"
     SPANS_SEEN = "SpansSeen"
@@ -83,7 +85,7 @@ class Verdict:
     *tracing* is the object in whose status it is told (None: in none); *requeue* is in seconds, for what no event will
     tell; *others* are objects that match too and stand back; *probe* are containers whose images nobody has looked into yet.
     *image* is the digest of its images and the bootstrap, and *proved* says that pods of both have been well for a while.
-    *record* is to be remembered before a revert is written.
+    *record* is to be remembered before a revert is written. *restarts* is how many pods a patch that is only told would replace.
     """
 
     action: Action
@@ -100,3 +102,4 @@ class Verdict:
     proved: bool = False
     record: Reverted | None = None
     probe: tuple[str, ...] = ()
+    restarts: int = 0

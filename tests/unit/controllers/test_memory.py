@@ -423,6 +423,23 @@ class TestProof:
             async with aiohttp.ClientSession() as session:
                 proof.absorb("production", await proof._scrape(session, "production") or "")
 
+    async def test_whether_a_collector_answers_is_known_and_told_to_those_that_wait(self, world, aiohttp_answer):
+        proof, changed = self.proof(world)
+        times = iter((10.0, 15.0))
+        proof.clock = lambda: next(times)
+        proof.seen(A, world.deployments.get(A))
+        assert proof.heard_for("production") is None
+        async with aiohttp.ClientSession() as session:
+            async with aiohttp_answer(b"") as url:
+                proof.url = url
+                await proof._scrape(session, "production")
+                await proof._scrape(session, "production")
+                assert changed == [A], "once"
+                assert proof.heard_for("production") == 5.0
+            await proof._scrape(session, "production")
+        assert proof.heard_for("production") is None
+        assert changed == [A, A]
+
     def test_switched_off_it_knows_nothing(self, world):
         assert Proof(world, "", 0, lambda _: None, Pods(None)).seen(A, deployment()) is None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
+from grpctracing.injection.failed import still_failed
 from tests.unit.injection.builders import OPT_IN, container, deployment, healthy, tracing
 from tests.unit.injection.server import inject
+from tests.unit.injection.test_guard import PAYLOAD, remembered
 
 OPT_OUT = {"grpctracing.dev/inject": "false"}
 ENV_FROM = {"envFrom": [{"secretRef": {"name": "secret"}}]}
@@ -102,3 +104,21 @@ def test_an_older_object_that_patches_keeps_its_deployments():
 
 def test_uninstalling_takes_a_patch_out_as_ever():
     assert said(patched(), reverting=True) == (Action.REVERT, State.SKIPPED, Reason.UNINSTALLING)
+
+
+@pytest.mark.parametrize(
+    ("again", "reason"),
+    [
+        pytest.param({}, Reason.REVERTED, id="nothing has changed"),
+        pytest.param({"containers": [container(image="shop/app:2")]}, Reason.THROUGH_ADMISSION, id="another image"),
+        pytest.param({"annotations": {"grpctracing.dev/retry": "1"}}, Reason.THROUGH_ADMISSION, id="asked for"),
+    ],
+)
+def test_what_failed_with_the_patch_does_not_come_again_through_the_policy(again, reason):
+    given = deployment(**again)
+    records = remembered()
+    assert said(given, reverted=records, payload=PAYLOAD)[2] is reason
+    (left_alone,) = still_failed(records, [deployment()], PAYLOAD)
+    assert left_alone.images == ("shop/app:1",)
+    assert bool(still_failed(records, [given], PAYLOAD)) == (reason is Reason.REVERTED)
+    assert not still_failed(records, [given], "another release")

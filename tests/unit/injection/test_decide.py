@@ -170,13 +170,76 @@ def test_when_it_is_not_written_at_once(seen, action, reason):
     assert (verdict.action, verdict.reason) == (action, reason)
 
 
+PLAN = {"rollout": {"mode": "Plan"}}
+
+
 def test_plan_mode_shows_the_patch_that_apply_would_write():
     given = deployment(annotations=OPT_IN)
-    shown = decide(Seen(given, [tracing(spec={"rollout": {"mode": "Plan"}})]))
+    shown = decide(Seen(given, [tracing(spec=PLAN)]))
     written = decide(Seen(given, [tracing()]))
     assert (shown.action, shown.reason) == (Action.NOTHING, Reason.PLANNED)
     assert shown.patch == written.patch
-    assert "3 pods" in shown.message
+    assert shown.restarts == 3
+    assert "Would replace 3 pods: in app set GRPCTRACING_POD_NAME" in shown.message
+    assert "PYTHONPATH and mount /grpctracing, volume grpctracing-bootstrap in." in shown.message
+    assert len(shown.message) < 1024, "it is told whole"
+
+
+def test_a_plan_says_what_it_would_wait_for():
+    given = deployment(annotations=OPT_IN, status={"observedGeneration": 99, "replicas": 3, "updatedReplicas": 3})
+    shown = decide(Seen(given, [tracing(spec=PLAN)]))
+    assert shown.reason is Reason.PLANNED
+    assert "At present it would wait: Not healthy without injection" in shown.message
+
+
+def test_a_plan_takes_nothing_out_either_but_for_whom_it_is_taken_out_of():
+    live = injected()
+    live["metadata"]["annotations"] = {}
+    shown = decide(Seen(live, [tracing(spec=PLAN)]))
+    assert (shown.action, shown.reason, shown.tracing) == (Action.NOTHING, Reason.PLANNED, "default")
+    assert "unmount /grpctracing" in shown.message
+    assert shown.patch == decide(Seen(live, [tracing()])).patch
+    live["metadata"]["annotations"] = NO
+    assert decide(Seen(live, [tracing(spec=PLAN)])).action is Action.REVERT
+    assert decide(Seen(live, [tracing(spec=PLAN)], reverting=True)).action is Action.REVERT
+    assert decide(Seen(live, [tracing(spec=PLAN, deletionTimestamp="2026-02-02T00:00:00Z")])).action is Action.REVERT
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "words"),
+    [
+        pytest.param({}, Reason.NO_SPANS_YET, "first calls", id="just now"),
+        pytest.param({"healthy_for": 299.0, "heard_for": 900.0}, Reason.NO_SPANS_YET, "first calls", id="not for long"),
+        pytest.param(
+            {"healthy_for": 900.0, "heard_for": 2.0}, Reason.NO_SPANS_YET, "first calls", id="nobody listened"
+        ),
+        pytest.param({"healthy_for": 900.0, "heard_for": None}, Reason.UNVERIFIED, "not answered", id="no Collector"),
+        pytest.param({"healthy_for": 301.0, "heard_for": 301.0}, Reason.NO_SPANS, "NetworkPolicy", id="long enough"),
+        pytest.param(
+            {"healthy_for": 301.0, "heard_for": 301.0, "spans_seen": True}, Reason.SPANS_SEEN, "receives", id="seen"
+        ),
+    ],
+)
+def test_that_no_span_came_is_said_by_who_has_listened(seen, reason, words):
+    verdict = decide(Seen(injected(), [tracing()], **{"spans_seen": False} | seen))
+    assert verdict.reason is reason
+    assert words in verdict.message
+    assert (verdict.requeue is not None) == (reason is Reason.NO_SPANS_YET)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "told"),
+    [
+        ({"type": "always_on"}, False),
+        ({"type": "parentbased_traceidratio", "argument": "1"}, False),
+        ({"type": "parentbased_traceidratio", "argument": "0.01"}, True),
+        ({"type": "parentbased_always_off"}, True),
+    ],
+)
+def test_a_sampler_that_leaves_calls_out_is_named_where_no_span_came(sampler, told):
+    object_ = tracing(spec={"sampler": sampler})
+    verdict = decide(Seen(injected(object_), [object_], spans_seen=False, healthy_for=301.0, heard_for=301.0))
+    assert (sampler["type"] in verdict.message) == told
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import pytest
 
 from grpctracing.api import Reverted
 from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
+from grpctracing.injection.digests import image_digest, in_place, planned
 from grpctracing.injection.failure import Cause, Failure
-from grpctracing.injection.guard import image_digest, injection_digest
+from grpctracing.injection.findings import Failure as Unprobed
+from grpctracing.injection.findings import Report
 from tests.unit.injection.builders import OPT_IN, container, deployment, healthy, tracing
 from tests.unit.injection.server import apply_patch, inject
 
@@ -160,8 +162,53 @@ def test_the_digest_is_the_same_before_with_and_after_the_injection(env):
     before = clean(env=env)
     with_it = injected(env=env)
     after = apply_patch(with_it, build(with_it, None))
-    digests = {injection_digest(each, plan(each, tracing()), PAYLOAD) for each in (before, with_it, after)}
-    assert len(digests) == 1
+    digests = {planned(each, plan(each, tracing()), PAYLOAD) for each in (before, with_it, after)}
+    assert digests == {in_place(with_it, plan(with_it, tracing()), PAYLOAD)}
+
+
+OTHER_ENV = tracing(spec={"env": [{"name": "OTEL_X", "value": "1"}]})
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        pytest.param({"probed": {"app": None}}, id="for a preflight"),
+        pytest.param({"progressing": 5}, id="for its turn"),
+    ],
+)
+def test_what_fails_is_taken_back_also_while_a_change_waits_which_then_has_its_try(waits):
+    seen = failing(tracings=[OTHER_ENV], **waits)
+    assert decide(replace(seen, failure=None)).action is Action.WAIT
+    verdict = decide(seen)
+    assert (verdict.action, verdict.reason) == (Action.REVERT, Reason.REVERTED)
+    after = Seen(clean(), [OTHER_ENV], payload=PAYLOAD, reverted={verdict.record.name: verdict.record})
+    assert decide(after).action is Action.INJECT
+    assert decide(replace(after, tracings=[tracing()])).reason is Reason.REVERTED
+
+
+GRPC = Report((3, 11), "1.60.0")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "tried"),
+    [
+        pytest.param(None, None, False, id="not looked into yet"),
+        pytest.param(Unprobed("no"), Unprobed("no"), False, id="can't be looked into"),
+        pytest.param(None, replace(GRPC, pythonpath="/image-1"), False, id="its own path is that of the one before"),
+        pytest.param(None, replace(GRPC, pythonpath="/image-2"), True, id="its own path was hidden"),
+        pytest.param(replace(GRPC, pythonpath="/image-1"), None, False, id="the finding is lost"),
+    ],
+)
+def test_a_failing_image_is_tried_twice_only_if_a_look_into_it_changes_what_is_injected(then, now, tried):
+    given = clean()
+    built = build(given, plan(given, tracing(), probed={"app": replace(GRPC, pythonpath="/image-1")}))
+    live = inject(given, built)
+    live["status"] = ROLLING
+    record = decide(replace(failing(probed={"app": then}), deployment=live)).record
+    seen = Seen(clean(), [tracing()], payload=PAYLOAD, reverted={record.name: record}, probed={"app": now})
+    verdict = decide(seen)
+    assert verdict.action is (Action.INJECT if tried else Action.NOTHING)
+    assert verdict.probe == (("app",) if now is None else ()), "what is not known is found out"
 
 
 @pytest.mark.parametrize(
