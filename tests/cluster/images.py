@@ -138,6 +138,16 @@ IMAGES: dict[str, Built | Binary] = {
         _PYTHON,
         requirements="examples/requirements.txt",
     ),
+    "grpctracing/test-nogrpcio:dev": Built(
+        _OLD, "Dockerfile", ("Dockerfile", "server.py"), _PYTHON, (("INTERPRETER", "python3"),)
+    ),
+    "grpctracing/test-contrib:dev": Built(
+        REPOSITORY,
+        "tests/cluster/containers/contrib/Dockerfile",
+        ("tests/cluster/containers/contrib", "examples/proto", "examples/payment"),
+        _PYTHON,
+        requirements="tests/cluster/containers/contrib/requirements.txt",
+    ),
     "grpctracing/test-nopython:dev": Binary(_TOOLS["nopython"], "nopython"),
 }
 if (_python36 := interpreters.find("3.6")) is not None:

@@ -1,4 +1,4 @@
-"""The admission strategy on a real node: pods of five kinds are traced while the operator is away, and no workload is written."""
+"""The admission strategy on a real node: pods of six kinds are traced while the operator is away, and no workload is written."""
 
 import json
 
@@ -10,12 +10,19 @@ from tests.e2e.calls import application, called, only, tracing
 
 OPERATOR = "grpctracing-grpctracing-operator"
 SELECTOR = "app.kubernetes.io/name=grpctracing-operator,app.kubernetes.io/component=operator"
-KINDS = {"deployment": "apps/v1", "statefulset": "apps/v1", "daemonset": "apps/v1", "job": "batch/v1", "pod": "v1"}
-CAMEL = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}
+KINDS = {
+    "deployment": "apps/v1",
+    "statefulset": "apps/v1",
+    "daemonset": "apps/v1",
+    "job": "batch/v1",
+    "pod": "v1",
+    "cronjob": "batch/v1",  # last: its first pod comes with the next minute
+}
+CAMEL = {"statefulset": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "CronJob"}
 
 
 @pytest.mark.timeout(900, func_only=True)
-def test_pods_of_five_kinds_are_traced_while_the_operator_is_away(production, jaeger, fresh):
+def test_pods_of_six_kinds_are_traced_while_the_operator_is_away(production, jaeger, fresh):
     operator = production.within(OPERATOR_NAMESPACE)
     operator.install(admissionStrategy="true")
     try:
@@ -58,8 +65,10 @@ def workload(kind, namespace):
     if kind == "pod":
         return {**made, "spec": pod}
     template = {"metadata": {"labels": labels}, "spec": pod}
-    if kind == "job":
-        return {**made, "spec": {"template": {**template, "spec": {**pod, "restartPolicy": "Never"}}}}
+    if kind in {"job", "cronjob"}:
+        job = {"template": {**template, "spec": {**pod, "restartPolicy": "Never"}}}
+        timed = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": job}}
+        return {**made, "spec": timed if kind == "cronjob" else job}
     service = {"serviceName": name} if kind == "statefulset" else {}
     return {**made, "spec": {"selector": {"matchLabels": labels}, "template": template, **service}}
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from examples.demo.scenario import INJECT, containers
 from examples.demo.wait import eventually
-from tests.e2e.calls import AT_WORK, SAMPLED, application, only, own_namespace, pods_of, traces_of, tracing, unique
+from tests.e2e.calls import (
+    AT_WORK,
+    SAMPLED,
+    application,
+    called,
+    only,
+    own_namespace,
+    pods_of,
+    traces_of,
+    tracing,
+    unique,
+)
 
 IMAGES = {
     "plain": "example-payment",
     "image-path": "test-image-path",
     "no-python": "test-nopython",
     "python27": "test-python27",
+    "no-grpcio": "test-nogrpcio",
+    "contrib": "test-contrib",
 }
 
 
@@ -30,7 +45,7 @@ def probed(production):
                 listed(scenario).keys() == IMAGES.keys()
                 and all(each["state"] in {*AT_WORK, "Skipped"} for each in listed(scenario).values())
             ),
-            within=90,
+            within=150,
             what="a verdict on each image",
             tell=lambda: str(listed(scenario)),
         )
@@ -41,7 +56,7 @@ def probed(production):
 def service(name, image, namespace):
     """Return payment's Deployment and Service under another name and with another image, opted in by nobody."""
     objects = application(namespace=namespace, inject=False, image=f"grpctracing/{image}:dev")
-    port = 50051 if "payment" in image or "path" in image else 8080
+    port = 50051 if image in {"example-payment", "test-image-path", "test-contrib"} else 8080
     for found in objects:
         found["metadata"] |= {"name": name, "labels": {"app": name}}
         if found["kind"] == "Service":
@@ -96,11 +111,31 @@ def test_an_image_without_python_gets_variables_only(probed):
     assert "volumes" not in scenario.deployment("no-python")["spec"]["template"]["spec"]
 
 
-def test_python_27_is_left_alone(probed):
+@pytest.mark.parametrize(("name", "reason"), [("python27", "PythonTooOld"), ("no-grpcio", "NoGrpcio")])
+def test_an_image_that_has_no_use_for_it_is_left_alone(probed, name, reason):
     scenario, before = probed
-    assert listed(scenario)["python27"]["reason"] == "PythonTooOld"
-    assert pods(scenario, "python27") == before["python27"], "nobody was restarted"
-    assert environment(scenario, "python27") == {}
+    assert listed(scenario)[name]["reason"] == reason
+    assert pods(scenario, name) == before[name], "nobody was restarted"
+    assert environment(scenario, name) == {}
+
+
+def test_an_application_that_traces_grpc_itself_keeps_its_spans_and_gets_none_of_ours_besides(
+    probed, production, jaeger
+):
+    scenario, _ = probed
+    assert listed(scenario)["contrib"]["state"] in AT_WORK
+    assert environment(scenario, "contrib")["PYTHONPATH"] == "/grpctracing"
+    (trace,) = called(production, jaeger, f"--payment=contrib.{scenario.namespace}:50051", "--ok=1", spans=1)
+    client = only(trace, "client", "client")
+    written = scenario.kubectl("logs", "deployment/contrib", "--namespace", scenario.namespace).splitlines()
+    (server,) = [span for span in map(json.loads, written_spans(written)) if span["kind"] == "SpanKind.SERVER"]
+    assert (server["context"]["trace_id"], server["parent_id"]) == (f"0x{client.trace_id}", f"0x{client.span_id}")
+    assert [line for line in written if "grpctracing: standing down" in line]
+
+
+def written_spans(lines):
+    """Return what an SDK has written to standard output."""
+    return [line for line in lines if line.startswith("{")]
 
 
 def test_the_pods_that_looked_are_gone_and_the_way_back_is_exact(probed):

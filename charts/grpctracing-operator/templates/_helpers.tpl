@@ -141,7 +141,7 @@ volumeMounts:
   resources: [pods]
   verbs: [get, list, create, delete]
 - apiGroups: [policy]
-  resources: [poddisruptionbudgets] # of a Collector with more than one replica
+  resources: [poddisruptionbudgets] # of a Collector with more than one replica; users' are only read
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [events]
