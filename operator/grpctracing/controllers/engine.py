@@ -166,7 +166,7 @@ class Engine:
         else:
             self.workload_queue.add(key)
             for tracing in self.world.tracings.in_namespace(key.namespace):
-                if key.label in records(tracing):  # a policy goes by what is remembered of it
+                if records(tracing):  # its policy goes by the images that there are
                     self.tracing_queue.add(key_of(tracing))
 
     def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:

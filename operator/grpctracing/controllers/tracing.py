@@ -92,7 +92,7 @@ class TracingController:
         namespace, name = tracing.metadata.namespace, tracing.metadata.name
         remembered = records(self.world.tracings.get(Key(namespace, name)))
         workloads = [obj for store in self.world.workloads.values() for obj in store.in_namespace(namespace)]
-        failed = still_failed(remembered, workloads, payload.digest(self.owned.payload)) if remembered else ()
+        failed = still_failed(remembered.values(), workloads, payload.digest(self.owned.payload)) if remembered else ()
         return await self.admission.ensure(tracing, living, facts, failed)
 
     async def left(self, key: Key, uid: str) -> None:

@@ -12,7 +12,7 @@ from grpctracing.api import seconds
 from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.digests import image_digest
-from grpctracing.injection.failed import holds
+from grpctracing.injection.failed import against
 from grpctracing.injection.foretold import foretold
 from grpctracing.injection.kinds import called, label_of
 from grpctracing.injection.plan import plan
@@ -57,8 +57,8 @@ def through_policy(
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
-    if (failed := kept_out(seen)) is not None:
-        return said(Action.NOTHING, State.DEGRADED, Reason.REVERTED, failed, tracing=tracing.metadata.name)
+    if (failed := kept_out(seen, tracing)) is not None:
+        return failed
     chosen = tuple(item.name for item in wanted.containers)
     state, reason, message, requeue = (
         standing(seen, tracing, chosen) if seen.policy_in_force else waiting(tracing, chosen)
@@ -78,15 +78,19 @@ def through_policy(
     )
 
 
-def kept_out(seen: Seen) -> str | None:
-    """Return why the policy leaves the pods of a Deployment alone that failed with the patch; None where it does not."""
-    record = seen.reverted.get(label_of(seen.deployment))
-    if record is None or not holds(record, seen.deployment, seen.payload):
+def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
+    """Return the answer where the policy leaves the pods alone because their images failed with a patch, or None."""
+    record = against(seen.reverted, seen.deployment, seen.payload)
+    if record is None:
         return None
-    return (
-        f"Left alone by the policy, as are all pods with its image: its rollout failed with the patch: {record.evidence}. "
-        f"Tried again when the image or the release changes, or when you annotate its pod template {names.RETRY}=true."
+    own = record.label == label_of(seen.deployment)
+    whose = "its rollout" if own else f'that of "{record.label}", which has the same,'
+    message = (
+        f"Left alone by the policy, as are all pods with its images: {whose} failed with the patch: {record.evidence}. "
+        f"Tried again when an image or the release changes, or when you annotate the pod template {names.RETRY}=true."
     )
+    state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)
+    return said(Action.NOTHING, state, reason, message, tracing=tracing.metadata.name)
 
 
 def governing(deployment: Mapping[str, Any], living: Sequence[GrpcTracing]) -> GrpcTracing | None:

@@ -13,7 +13,6 @@ from grpctracing.injection import names
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.kinds import label_of
 from grpctracing.injection.revisions import images
-from grpctracing.injection.select import annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,17 +30,23 @@ class Failed:
     retry: str
 
 
-def still_failed(records: Mapping[str, Reverted], workloads: Workloads, payload: str) -> tuple[Failed, ...]:
-    """Return what of *records* (by label) speaks of the present images of its workload and of the bootstrap *payload*."""
-    found = {
-        Failed(tuple(sorted(set(images(workload).values()))), record.retry)
-        for workload in workloads
-        if (record := records.get(label_of(workload))) is not None and holds(record, workload, payload)
-    }
+def still_failed(records: Iterable[Reverted], workloads: Workloads, payload: str) -> tuple[Failed, ...]:
+    """Return what *records* say of the images of *workloads* together with the bootstrap *payload*."""
+    by_image = {image_digest(each, payload): tuple(sorted(set(images(each).values()))) for each in workloads}
+    found = {Failed(by_image[record.image], record.retry) for record in records if record.image in by_image}
     return tuple(sorted(found, key=lambda each: (each.images, each.retry)))
 
 
-def holds(record: Reverted, workload: Mapping[str, Any], payload: str) -> bool:
-    """Tell whether *record* speaks against the images of *workload*, and its user has not asked for another try."""
-    asked = annotation(workload, names.RETRY) or ""
-    return record.image == image_digest(workload, payload) and asked in {"", record.retry}
+def against(records: Mapping[str, Reverted], workload: Mapping[str, Any], payload: str) -> Reverted | None:
+    """Return the one of *records* (by label) for which pods of *workload* are kept out; its own before others', or None."""
+    image, asked = image_digest(workload, payload), asked_for(workload)
+    holding = {
+        label: record for label, record in records.items() if record.image == image and asked in {"", record.retry}
+    }
+    return holding.get(label_of(workload)) or next(iter(holding.values()), None)
+
+
+def asked_for(workload: Mapping[str, Any]) -> str:
+    """Return the value with which its user asks for another try, where a policy can see it: on the pod template."""
+    annotations = (workload["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(names.RETRY, ""))

@@ -111,14 +111,19 @@ def test_uninstalling_takes_a_patch_out_as_ever():
     [
         pytest.param({}, Reason.REVERTED, id="nothing has changed"),
         pytest.param({"containers": [container(image="shop/app:2")]}, Reason.THROUGH_ADMISSION, id="another image"),
-        pytest.param({"annotations": {"grpctracing.dev/retry": "1"}}, Reason.THROUGH_ADMISSION, id="asked for"),
+        pytest.param(
+            {"template_annotations": {"grpctracing.dev/retry": "1"}}, Reason.THROUGH_ADMISSION, id="asked for"
+        ),
+        pytest.param(
+            {"annotations": {"grpctracing.dev/retry": "1"}}, Reason.REVERTED, id="asked for where no pod shows it"
+        ),
+        pytest.param({"name": "order-service"}, Reason.IMAGE_REVERTED, id="another one with the image"),
     ],
 )
 def test_what_failed_with_the_patch_does_not_come_again_through_the_policy(again, reason):
     given = deployment(**again)
     records = remembered()
     assert said(given, reverted=records, payload=PAYLOAD)[2] is reason
-    (left_alone,) = still_failed(records, [deployment()], PAYLOAD)
+    (left_alone,) = still_failed(records.values(), [deployment()], PAYLOAD)
     assert left_alone.images == ("shop/app:1",)
-    assert bool(still_failed(records, [given], PAYLOAD)) == (reason is Reason.REVERTED)
-    assert not still_failed(records, [given], "another release")
+    assert not still_failed(records.values(), [deployment()], "another release")
