@@ -163,7 +163,7 @@ async def explained(place, control_plane, capsys):
     """The patch that `explain` prints."""
     environ = {"KUBECONFIG": str(control_plane.kubeconfig)}
     capsys.readouterr()
-    assert await explain(SETTINGS, environ, (place.namespace, "payment-service")) == 0
+    assert await explain(SETTINGS, environ, ("Deployment", place.namespace, "payment-service")) == 0
     return json.loads(capsys.readouterr().out.partition("Patch:\n")[2])
 
 
