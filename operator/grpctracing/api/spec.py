@@ -29,7 +29,8 @@ class Rollout(Model):
     """How changes reach the workloads."""
 
     mode: Literal["Apply", "Plan"] = Field(
-        default="Apply", description="Apply: patch the workloads. Plan: report what would be patched, change nothing."
+        default="Apply",
+        description="Apply: patch the workloads. Plan: report what would be patched, write nothing but the status.",
     )
     strategy: Literal["Patch", "Admission"] = Field(
         default="Patch",
@@ -41,7 +42,8 @@ class Rollout(Model):
     )
     health_timeout: Annotated[str, duration("10s", "1h")] = Field(
         default="5m",
-        description="A workload whose rollout makes no progress for this long after its patch is reverted.",
+        description="A workload whose rollout makes no progress for this long after its patch is reverted; one that is healthy "
+        "and has sent no span for this long is called NoSpans.",
     )
 
 
