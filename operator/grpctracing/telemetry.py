@@ -13,6 +13,8 @@ from aiohttp import web
 from opentelemetry import trace
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from grpctracing.flood import Flood
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -51,6 +53,7 @@ def configure_logging(level: str) -> None:
     """Send all logs to stdout as JSON. Libraries speak only from warnings on, unless *level* is debug."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Flood())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

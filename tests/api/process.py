@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import os
 import socket
 import sys
@@ -56,6 +57,18 @@ async def ask(port: int, path: str) -> tuple[int, str]:
             return response.status, await response.text()
     except aiohttp.ClientError as error:
         return 0, str(error)
+
+
+def ask_now(port: int, path: str) -> int:
+    """The status of the answer, for who has no event loop; 0 where there is none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 async def answers(port: int, path: str) -> bool:

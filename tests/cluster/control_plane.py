@@ -21,6 +21,8 @@ from tests.cluster.tools import tool
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tests.cluster.api import Api
+
 _PREFIX = "grpctracing-control-plane-"
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 3  # a free port may be taken between looking and listening
@@ -40,6 +42,8 @@ class ControlPlane:
         self.url = ""
         self.ca_file = Path()
         self.kubeconfig = Path()
+        self._api: Api | None = None
+        self._commands: dict[str, list[str | Path]] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -72,9 +76,36 @@ class ControlPlane:
 
     def log(self, component: str) -> Path:
         """Return the log file of *component* (etcd, apiserver, controller-manager)."""
+        return self._directory / "logs" / f"{component}.log"
+
+    @property
+    def _directory(self) -> Path:
         if self.directory is None:
             raise ClusterError("the control plane has not been started")
-        return self.directory / "logs" / f"{component}.log"
+        return self.directory
+
+    def halt(self, component: str) -> None:
+        """End *component* (etcd, apiserver) at once, as a crash does; what it has stored stays."""
+        processes = self._processes()
+        stop([process for process in processes if process.name == component], grace=0)
+        self._save([process for process in processes if process.name != component])
+
+    def resume(self, component: str) -> None:
+        """Start *component* again where `halt` has ended it, and return when the API server is ready."""
+        started = spawn(component, self._commands[component], self.log(component))
+        processes = [*self._processes(), started]
+        self._save(processes)
+        wait_until("the API server is ready again", self.ready, processes, self.log("apiserver"))
+
+    def ready(self) -> bool:
+        """Tell whether the API server says that it is ready."""
+        return self._api is not None and self._api.ready()
+
+    def _processes(self) -> list[Process]:
+        return load(self._directory / "processes.json")
+
+    def _save(self, processes: list[Process]) -> None:
+        save(processes, self._directory / "processes.json")
 
     def _layout(self) -> Layout:
         if self.directory is None:
@@ -90,14 +121,14 @@ class ControlPlane:
         api = credentials.issue(layout, ("localhost",), credentials.CONTROLLERS)
         self.url, self.ca_file, self.token = api.url, api.authority, api.token
         self.kubeconfig = layout.kubeconfig("admin")
-        processes = [
-            spawn("etcd", commands.etcd(layout, tool("etcd")), layout.log("etcd")),
-            spawn(
-                "apiserver",
-                commands.api_server(layout, tool("kube-apiserver"), node=False, controllers=self.controller_manager),
-                layout.log("apiserver"),
+        self._api = api
+        self._commands = {
+            "etcd": commands.etcd(layout, tool("etcd")),
+            "apiserver": commands.api_server(
+                layout, tool("kube-apiserver"), node=False, controllers=self.controller_manager
             ),
-        ]
+        }
+        processes = [spawn(name, words, layout.log(name)) for name, words in self._commands.items()]
         save(processes, layout.directory / "processes.json")
         wait_until("the API server is ready", api.ready, processes, layout.log("apiserver"))
         if self.controller_manager:

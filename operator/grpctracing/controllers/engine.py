@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from grpctracing import telemetry
-from grpctracing.controllers import lifecycle
+from grpctracing.controllers import perseverance
 from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
@@ -99,9 +99,6 @@ class Engine:
                 turn.result()
                 telemetry.LEADER.set(1)
                 parts += [asyncio.create_task(work, name=name) for name, work in self._work().items()]
-                await asyncio.sleep(
-                    0
-                )  # until each has begun its workers: what begins after kopf, kopf takes for its own
                 kopf = asyncio.create_task(self._kopf(stop_kopf, stop), name="kopf")
                 parts.append(kopf)
                 await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -202,14 +199,13 @@ class Engine:
         }
 
     async def _kopf(self, stop: asyncio.Event, interrupted: asyncio.Event) -> None:
-        await lifecycle.run(
-            self.client.configuration,
+        await perseverance.run(
+            self.client,
             self.settings.watch_namespaces,
             look=self.tracing_queue.add,
             left=self.tracings.left,
             stop=stop,
             interrupted=interrupted,
-            may_write=self.client.may_write,
         )
 
     async def _turn(self) -> None:

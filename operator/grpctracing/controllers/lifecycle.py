@@ -11,21 +11,25 @@ import asyncio
 import signal
 import ssl
 import threading
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import kopf
 
-from grpctracing.kube import errors
+from grpctracing.kube import config, errors
 from grpctracing.kube.resources import GRPC_TRACINGS, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from kubernetes.aio.client import Configuration
 
 FINALIZER: Final = "grpctracing.dev/revert"
 PREFIX: Final = "grpctracing.dev"
+LOGIN_SECONDS: Final = 30.0
+"""The longest pause between two logins: kopf asks for one after each 401, as fast as it is answered."""
 IDENTITY: Final = "grpctracing"  # kopf would ask for the name of our user, and UID 10001 has none
 
 
@@ -49,14 +53,15 @@ async def run(
     """Run kopf until *stop* is set.
 
     *look* takes a key; *left* returns when a deleted object has left nothing behind; *interrupted* is set on SIGTERM and
-    SIGINT; *may_write* is asked before each of kopf's writes. Every task that begins after this one counts as kopf's and is
-    waited for when it stops.
+    SIGINT; *may_write* is asked before each of kopf's writes. Raises what kopf has given up on.
     """
-    before = asyncio.all_tasks()
+    pace = Pace()
     registry = kopf.OperatorRegistry()
     where = (GRPC_TRACINGS.group, GRPC_TRACINGS.version, GRPC_TRACINGS.plural)
 
     async def login(**_: Any) -> kopf.AiohttpSession:
+        await asyncio.sleep(pace.wait(asyncio.get_running_loop().time()))
+        config.refresh(configuration)
         return await connection(configuration, may_write)
 
     def changed(namespace: str, name: str, **_: Any) -> None:
@@ -79,7 +84,39 @@ async def run(
         stop_flag=stop,
     )
     give_back_signals(interrupted)
-    await kopf.run_tasks(tasks, ignored=before)
+    await kopf.run_tasks(tasks, ignored=NotKopf())
+
+
+class NotKopf(Collection[asyncio.Task[Any]]):
+    """The tasks that kopf must not cancel when it ends: it counts as its own whatever has begun after it."""
+
+    HOME: Final = str(Path(kopf.__file__).parent)
+
+    def __contains__(self, task: object) -> bool:
+        """Tell whether *task* does not run kopf's code."""
+        code = getattr(task.get_coro(), "cr_code", None) if isinstance(task, asyncio.Task) else None
+        return code is None or not code.co_filename.startswith(self.HOME)
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        """Yield those of now."""
+        return (task for task in asyncio.all_tasks() if task in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Pace:
+    """Keeps logins apart: the first one of a while at once, each soon after it later than the one before."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._pause = 0.0
+
+    def wait(self, now: float) -> float:
+        """Return for how many seconds a login that is asked for *now* has to wait."""
+        self._pause = min(LOGIN_SECONDS, max(0.5, self._pause * 2)) if now < self._next else 0.0
+        self._next = now + self._pause + LOGIN_SECONDS
+        return self._pause
 
 
 def give_back_signals(interrupted: asyncio.Event) -> None:

@@ -56,7 +56,6 @@ class StatusController:
         before = {name: value for name, value in (obj.get("status") or {}).items() if name != "reverted"}
         if before == wanted:
             return None
-        self._written[key] = self.clock()
         body = {"metadata": {"uid": obj["metadata"]["uid"]}, "status": wanted}
         try:
             written = await self.client.patch(
@@ -64,6 +63,7 @@ class StatusController:
             )
         except errors.NotFound:
             return None
+        self._written[key] = self.clock()  # a write that failed does not count: the queue's growing pauses rule then
         self.world.tracings.put(written)
         self._announce(written, before, wanted)
         return None

@@ -67,7 +67,7 @@ class TracingController:
             facts = await self.owned.ensure(tracing)
             facts = await self._admit(tracing, facts)
         except errors.ApiError as error:
-            if not isinstance(error, errors.Unavailable | errors.Conflict):
+            if error.is_refusal:
                 self.board.found(key, Facts(False, ("Refused", ""), ("Refused", str(error)[:1000])))  # noqa: FBT003 - the condition's status
             raise
         before = self.board.facts.get(key)

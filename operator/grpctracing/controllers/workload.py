@@ -249,7 +249,7 @@ class WorkloadController:
     def _refused(self, key: Key, error: errors.ApiError, inherited: Names) -> None:
         """Say in the status that the API server does not let us; the slot is free for others meanwhile."""
         deployment = self.world.of(key).get(key)
-        if deployment is None or isinstance(error, errors.Unavailable | errors.Conflict):
+        if deployment is None or not error.is_refusal:
             return
         verdict = self._decide(key, deployment, inherited)
         if verdict.action in WRITES:

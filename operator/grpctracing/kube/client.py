@@ -17,6 +17,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from grpctracing import telemetry
 from grpctracing.kube import errors
+from grpctracing.kube.config import refresh
 from grpctracing.kube.limit import TokenBucket
 
 if TYPE_CHECKING:
@@ -109,21 +110,31 @@ class Client:
             return
 
     async def watch(
-        self, resource: Resource, namespace: str | None, query: Mapping[str, str], *, inactivity: float
+        self,
+        resource: Resource,
+        namespace: str | None,
+        query: Mapping[str, str],
+        *,
+        inactivity: float,
+        opened: Callable[[], object] = always,
     ) -> AsyncGenerator[JSON, None]:
-        """Yield the events of a watch until the server ends it.
+        """Yield the events of a watch until the server ends it; *opened* is called when the server has agreed to it.
 
-        Raises Gone where the resourceVersion is too old, TimeoutError after *inactivity* seconds without a byte
-        (bookmarks come once a minute, so a silent connection is a dead one), Unavailable where it breaks.
+        Raises Gone where the resourceVersion is too old, Unavailable where the connection breaks, says nothing for
+        *inactivity* seconds (bookmarks come once a minute, so a silent connection is a dead one) or no JSON.
         """
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=inactivity)
         await self._bucket.acquire()
-        response = await self._send("GET", resource.path(namespace), {**query, "watch": "true"}, None, "", timeout)
+        try:
+            response = await self._send("GET", resource.path(namespace), {**query, "watch": "true"}, None, "", timeout)
+        except (aiohttp.ClientError, OSError) as error:
+            raise unavailable(error) from error
         try:
             if response.status >= 400:  # noqa: PLR2004 - HTTP errors begin here
-                raise errors.from_response(response.status, await response.read())
+                raise refused(response, await response.read())
+            opened()
             async for line in lines(response):
-                event = json.loads(line)
+                event = decoded(line)
                 if event["type"] == "ERROR":
                     raise errors.from_status(event["object"])
                 yield event
@@ -151,9 +162,10 @@ class Client:
                 raise unavailable(error) from error
             telemetry.API_REQUESTS.labels(method, str(response.status)).inc()
             if response.status < 400:  # noqa: PLR2004 - HTTP errors begin here
-                answer: JSON = json.loads(payload) if payload else {}
-                return answer
-            refusal = errors.from_response(response.status, payload, response.headers.get("Retry-After"))
+                return decoded(payload) if payload else {}
+            refusal = refused(response, payload)
+            if response.status == errors.UNAUTHORIZED and attempt < ATTEMPTS and refresh(self.configuration):
+                continue  # the token was replaced before the old one was to be read again
             if response.status != errors.TOO_MANY_REQUESTS or refusal.retry_after is None or attempt == ATTEMPTS:
                 raise refusal
             await asyncio.sleep(min(refusal.retry_after, LONGEST_WAIT))
@@ -182,6 +194,21 @@ class Client:
         answer = await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def refused(response: aiohttp.ClientResponse, payload: bytes) -> errors.ApiError:
+    """Return the error that *response* is."""
+    return errors.from_response(response.status, payload, response.headers.get("Retry-After"))
+
+
+def decoded(payload: bytes) -> JSON:
+    """Return the object in *payload*; raises Unavailable where something else than an API server has answered."""
+    try:
+        answer: JSON = json.loads(payload)
+    except ValueError as error:
+        shown = payload[:100].decode("utf-8", "replace")
+        raise errors.Unavailable(0, f"the API server's answer is not JSON: {shown!r}") from error
+    return answer
 
 
 async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

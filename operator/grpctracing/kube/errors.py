@@ -16,6 +16,14 @@ class ApiError(Exception):
         self.reason = reason
         self.retry_after = retry_after
 
+    @property
+    def is_refusal(self) -> bool:
+        """Tell whether somebody has to do something before the same request can succeed: time alone does not help.
+
+        An admission webhook that can't be called is one too, though the API server answers 500 for it.
+        """
+        return not isinstance(self, Unavailable | Conflict) or "failed calling webhook" in self.message
+
     def __str__(self) -> str:
         return f"{self.status} {self.reason}: {self.message}" if self.status else self.message
 
@@ -56,6 +64,7 @@ BY_STATUS: dict[int, type[ApiError]] = {
     410: Gone,
     422: Invalid,
 }
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 

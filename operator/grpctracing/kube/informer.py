@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 PAGE: Final = "500"
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
+SHORTEST_WATCH: Final = 1.0
+"""A watch that ends before that without a word was not one: asking again at once would be a loop."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Informer:
     """When the server last answered (event loop time)."""
     _position: str = field(init=False, default="")
     _failures: int = field(init=False, default=0)
+    _failing_since: float | None = field(init=False, default=None)
 
     async def run(self) -> None:
         """Follow until cancelled. A refusal (Role, kind not served yet) is retried like any other failure."""
@@ -63,18 +66,40 @@ class Informer:
             if not self._position:
                 await self._list()
             await self._watch()
-        except errors.Gone:
+        except errors.Gone as error:
             log.info("watch position too old, listing again", extra=self._fields())
+            at_once = bool(self._position) and not self._failures
             self._position = ""
+            # The first list is due now; where that is refused too, or the watch after it, waiting is all that is left.
+            await self._back_off(error, at_once=at_once)
         except errors.ApiError as error:
             # The position stays: after a cut the watch goes on where it was, nothing is listed again.
-            wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**self._failures)
-            wait *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-            self._failures = min(self._failures + 1, 10)
-            log.warning("watch failed", extra={**self._fields(), "error": str(error), "retry_in": round(wait, 1)})
             if not isinstance(error, errors.Unavailable):
                 self._position = ""
-            await asyncio.sleep(wait)
+            await self._back_off(error)
+
+    async def _back_off(self, error: errors.ApiError, *, at_once: bool = False) -> None:
+        """Wait, longer after each failure in a row, and at least as long as the server asks; tell of the first only."""
+        wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**self._failures)
+        wait *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+        wait = max(wait, min(error.retry_after or 0.0, LONGEST_BACKOFF))
+        self._failures = min(self._failures + 1, 10)
+        if at_once:
+            return
+        level = logging.WARNING if self._failing_since is None else logging.DEBUG
+        if self._failing_since is None:
+            self._failing_since = asyncio.get_running_loop().time()
+        note = "what was last seen stays in force; tries again until it works"
+        fields = {**self._fields(), "error": str(error), "retry_in": round(wait, 1), "note": note}
+        log.log(level, "watch failed", extra=fields)
+        await asyncio.sleep(wait)
+
+    def _recovered(self) -> None:
+        self._failures = 0
+        if self._failing_since is not None:
+            seconds = asyncio.get_running_loop().time() - self._failing_since
+            self._failing_since = None
+            log.info("watch works again", extra={**self._fields(), "after_seconds": round(seconds, 1)})
 
     async def _list(self) -> None:
         objects: dict[Key, JSON] = {}
@@ -92,7 +117,6 @@ class Informer:
             query["continue"] = token
         self.store.replace(self.namespace, objects)
         self._position = page["metadata"]["resourceVersion"]
-        self._failures = 0
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -102,15 +126,36 @@ class Informer:
             "timeoutSeconds": str(self.watch_timeout),
             "labelSelector": self.selector,
         }
-        async for event in self.client.watch(self.resource, self.namespace, query, inactivity=self.inactivity):
-            self._alive()
-            self._failures = 0
-            obj = event["object"]
-            self._position = obj["metadata"]["resourceVersion"]
-            if event["type"] in {"ADDED", "MODIFIED"}:
-                self.store.put(obj)
-            elif event["type"] == "DELETED":
-                self.store.remove(key_of(obj), obj)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        heard = False
+        lasting: list[asyncio.TimerHandle] = []
+        watch = self.client.watch(
+            self.resource,
+            self.namespace,
+            query,
+            inactivity=self.inactivity,
+            opened=lambda: lasting.append(loop.call_later(SHORTEST_WATCH, self._recovered)),
+        )
+        try:
+            async for event in watch:
+                heard = True
+                self._take(event)
+        finally:
+            for timer in lasting:
+                timer.cancel()
+        if not heard and loop.time() - begun < SHORTEST_WATCH:
+            raise errors.Unavailable(0, "the watch ended as soon as it had begun")
+
+    def _take(self, event: JSON) -> None:
+        self._alive()
+        self._recovered()
+        obj = event["object"]
+        self._position = obj["metadata"]["resourceVersion"]
+        if event["type"] in {"ADDED", "MODIFIED"}:
+            self.store.put(obj)
+        elif event["type"] == "DELETED":
+            self.store.remove(key_of(obj), obj)
 
     async def _resync(self) -> None:
         while True:

@@ -64,11 +64,12 @@ class Queue:
             known.cancel()
         self._later[key] = loop.call_at(due, self.add, key)
 
-    def retry(self, key: Key) -> float:
-        """Have a failed *key* worked on again, later each time; return the delay in seconds."""
+    def retry(self, key: Key, at_least: float = 0.0) -> float:
+        """Have a failed *key* worked on again, later each time and not before *at_least*; return the delay in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
         delay *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+        delay = max(delay, min(at_least, LONGEST_RETRY))
         self.add_after(key, delay)
         return delay
 
@@ -117,7 +118,7 @@ class Queue:
                 requeue = await reconcile(key)
         except errors.ApiError as error:
             result = "retry"
-            delay = self.retry(key)
+            delay = self.retry(key, error.retry_after or 0.0)
             log.warning("reconcile failed", extra=self._fields(key, error=str(error), retry_in=round(delay, 2)))
         except Exception:  # the loop of last resort: a bug in one object must not stop the others
             result = "error"

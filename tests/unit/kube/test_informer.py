@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 import pytest
+from aiohttp import web
 
 from grpctracing.kube import informer as module
 from grpctracing.kube.informer import Informer
@@ -161,3 +162,36 @@ def test_a_list_of_one_namespace_leaves_the_others_alone():
     store.put(thing("z", 1, namespace="staging"))
     store.replace("production", {C: thing("c", 2)})
     assert set(store) == {C, Key("staging", "z")}
+
+
+async def test_a_410_on_each_list_is_asked_for_with_growing_pauses():
+    gone = [refusal(410, "the provided continue parameter is too old") for _ in range(8)]
+    fake = FakeServer(lists=[page(5), *gone, page(9, thing("b", 8))], watches=[[refusal(410)]])
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    async with following(fake) as (store, _):
+        await eventually(lambda: names(store) == {"b"})
+    assert loop.time() - begun > 0.3, "sixteen milliseconds at least after the first, doubled each time"
+
+
+async def test_a_watch_that_ends_at_once_each_time_is_no_loop():
+    fake = FakeServer(lists=[page(5)], watches=[["end"]] * 1000)
+    async with following(fake):
+        await asyncio.sleep(0.5)
+        assert fake.count(watch=True) < 20
+        assert fake.count(watch=False) == 1
+
+
+async def test_an_answer_that_is_not_json_is_one_more_failure():
+    page_of_a_proxy = web.Response(text="<html>a login page", content_type="text/html")
+    fake = FakeServer(lists=[page_of_a_proxy, page(5)], watches=[[b"<html>\n"], [event("ADDED", thing("a", 6))]])
+    async with following(fake) as (store, _):
+        await eventually(lambda: names(store) == {"a"})
+
+
+async def test_what_the_server_asks_for_is_waited_for():
+    fake = FakeServer(lists=[refusal(503, **{"Retry-After": "1"}), page(5)])
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    async with following(fake):
+        assert loop.time() - begun >= 1
