@@ -44,8 +44,8 @@ def stand(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     server.ok("POST", f"/apis/grpctracing.dev/v1alpha1/namespaces/{namespace}/grpctracings", tracing)
     proxy = Proxy(lambda: control_plane.url, control_plane.token, str(control_plane.ca_file))
     with proxy, Stand(proxy, namespace, tmp_path_factory.mktemp("stand")).started(control_plane) as stand:
-        eventually(lambda: ask_now(stand.port, "/readyz") == 200, stand.output.read_text)
-        eventually(lambda: stand.lines("applied"), stand.output.read_text)
+        eventually(lambda: ask_now(stand.port, "/readyz") == 200, stand.output.read_text, within=80)
+        eventually(lambda: stand.lines("applied"), stand.output.read_text, within=60)
         yield stand
 
 

@@ -123,7 +123,7 @@ async def test_retry_after_is_obeyed(place, rollouts, stand, told):
     [
         ("unavailable", Fault("", 503, "etcdserver: no leader")),
         ("broken", Fault("", 500, "internal error")),
-        ("html", Fault("", 200, text="<html>a login page</html>")),
+        ("html", Fault("", 200, text="<html>a login page</html>\n")),
         ("dropped", Fault("", drop=True)),
     ],
 )
@@ -177,10 +177,10 @@ async def test_a_leader_that_cannot_renew_ends_and_its_next_start_heals(
     second = Stand(stand.proxy, stand.namespace, tmp_path)
     lease = {"GRPCTRACING_LEASE": f"{place.namespace}/operator", "GRPCTRACING_LEASE_SECONDS": "4"}
     with second.started(control_plane, **lease):
-        await eventually(lambda: second.lines("leading"), within=30)
+        await eventually(lambda: second.lines("leading"), within=60)
         with stand.proxy.fault(Fault("/leases", 503, "etcdserver: no leader")):
-            await eventually(lambda: second.process.poll() is not None, within=30)
+            await eventually(lambda: second.process.poll() is not None, within=60)
     assert second.process.returncode == 1
     assert [line["why"] for line in second.lines("lost the lease")]
     with second.started(control_plane, **lease):
-        await eventually(lambda: len(second.lines("leading")) == 2, within=45)
+        await eventually(lambda: len(second.lines("leading")) == 2, within=60)
