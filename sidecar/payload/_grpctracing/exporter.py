@@ -23,6 +23,7 @@ _IDLE = 3600.0
 _LARGEST = 3 << 20  # bytes of one request: a Collector takes 4 MiB over gRPC, and refuses what is longer as a whole
 _SHORTEST_LOOK = 0.05
 _REST = 0.0001
+_START_SECONDS = 0.2
 _BREAKS, _BREAK_SECONDS = 5, 0.2  # a call whose channel is closed returns within a millisecond
 
 
@@ -161,7 +162,10 @@ class Exporter:
             self._semaphore.release()
 
     def _start(self):
-        with self._starting:
+        # forever would be a deadlock where a signal's handler flushes in the very thread that is starting ours
+        if not self._starting.acquire(True, _START_SECONDS):  # noqa: FBT003 - a lock's acquire takes no keywords before 3.13
+            return False
+        try:
             if not self._started and not self._stop:
                 try:
                     self._start_thread(self._run, ())
@@ -172,6 +176,8 @@ class Exporter:
                     self.hurry = False
                     return False
                 self._started = True
+        finally:
+            self._starting.release()
         return self._started
 
     def _run(self):

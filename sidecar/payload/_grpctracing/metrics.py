@@ -7,6 +7,7 @@ import struct
 import time
 from _thread import allocate_lock
 from bisect import bisect_right
+from functools import partial
 
 from . import encode, semconv, status
 
@@ -14,6 +15,8 @@ _F64 = struct.Struct("<Q")  # fixed64
 _DOUBLE = struct.Struct("<d")
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS)
+_WAIT_SECONDS = 0.2
+"""For whoever folds, which takes 1 ms. Forever would be a deadlock where a signal's handler flushes in the very thread that was folding."""
 _OVERFLOW = (("otel.metric.overflow", True),)
 _NAMES = {
     2: ("rpc.server.call.duration", "Measures the duration of an incoming Remote Procedure Call (RPC)."),
@@ -79,17 +82,22 @@ class Meter:
         return bool(self._points or self._series[2] or self._series[3])
 
     def fold(self):
-        """Move what was noted into the series."""
-        with self._lock:
-            self._fold()
+        """Move what was noted into the series; what can't be now can be later."""
+        self._folded(_WAIT_SECONDS)
 
     def relieve(self):
         """Fold in a thread of the application's, unless someone is at it."""
-        if self._lock.acquire(False):  # noqa: FBT003 - a lock's acquire takes no keywords before 3.13
-            try:
-                self._fold()
-            finally:
-                self._lock.release()
+        self._folded(0)
+
+    def _folded(self, timeout, then=None):
+        """Fold, and return what *then*() gives of the series. Return None if they belong to somebody else for all of *timeout* seconds."""
+        if not self._lock.acquire(True, timeout):  # noqa: FBT003 - a lock's acquire takes no keywords before 3.13
+            return None
+        try:
+            self._fold()
+            return then() if then is not None else None
+        finally:
+            self._lock.release()
 
     def _fold(self):
         for kind, key, durations in self._points.take():
@@ -102,32 +110,34 @@ class Meter:
 
     def lines(self):
         """Return one readable line for each series, as it is now (`OTEL_METRICS_EXPORTER=console`)."""
-        with self._lock:
-            self._fold()
-            return [
-                "%s %s %s %s count=%d mean=%.1fms max=%.1fms"
-                % (time.strftime("%H:%M:%S"), _NAMES[kind][0], *_words(key), number, total * 1e3 / number, most * 1e3)
-                for kind, table in self._series.items()
-                for key, number, total, most in [
-                    (key, sum(it.counts), it.total, it.most)
-                    for key, it in {id(it): (key, it) for key, it in table.items()}.values()
-                ]
-                if number
+        return self._folded(_WAIT_SECONDS, self._lines) or []
+
+    def _lines(self):
+        return [
+            "%s %s %s %s count=%d mean=%.1fms max=%.1fms"
+            % (time.strftime("%H:%M:%S"), _NAMES[kind][0], *_words(key), number, total * 1e3 / number, most * 1e3)
+            for kind, table in self._series.items()
+            for key, number, total, most in [
+                (key, sum(it.counts), it.total, it.most)
+                for key, it in {id(it): (key, it) for key, it in table.items()}.values()
             ]
+            if number
+        ]
 
     def collect(self, counters=()):
         """Return the ScopeMetrics.metrics fields of all series and of *counters* ((name, unit, description, value) each); b"" when there is nothing to say.
 
         With delta temporality this empties the series: the caller keeps the bytes until they are sent.
         """
-        with self._lock:
-            self._fold()
-            now = time.time_ns()
-            start, self._start_ns = self._start_ns, now if self._delta else self._start_ns
-            return b"".join(
-                [self._histogram(kind, start, now) for kind in (2, 3)]
-                + [self._counter(item, start, now) for item in counters]
-            )
+        return self._folded(_WAIT_SECONDS, partial(self._collect, counters)) or b""
+
+    def _collect(self, counters):
+        now = time.time_ns()
+        start, self._start_ns = self._start_ns, now if self._delta else self._start_ns
+        return b"".join(
+            [self._histogram(kind, start, now) for kind in (2, 3)]
+            + [self._counter(item, start, now) for item in counters]
+        )
 
     def _histogram(self, kind, start, now):
         points = []

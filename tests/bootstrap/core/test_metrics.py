@@ -139,6 +139,28 @@ def test_what_waits_to_be_folded_is_bounded_without_an_exporter():
     assert len(meter) <= FOLD_AT
 
 
+def test_a_signal_handler_that_flushes_gets_on_where_it_interrupted_folding():
+    said = []
+
+    class Interrupted(Points):
+        def take(self):
+            if not said:  # in the middle of folding, in the same thread
+                said.append("interrupted")
+                meter.fold()
+                said.append((meter.lines(), meter.collect()))
+            return super().take()
+
+    points = Interrupted(lambda: None)
+    meter = metrics.Meter(points)
+    points.record(3, ("/a.B/C", 0, None, ""), 1000)
+    thread = threading.Thread(target=meter.relieve, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert said == ["interrupted", ([], b"")]
+    (point,) = collected(meter)["rpc.client.call.duration"].histogram.data_points
+    assert point.count == 1
+
+
 def test_own_counters_are_monotonic_sums():
     meter = Meter(delta=True)
     first, second = (collected(meter, [("grpctracing.spans.dropped", "{span}", "…", value)]) for value in (5, 7))
