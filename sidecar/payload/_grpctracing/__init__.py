@@ -5,11 +5,13 @@ Map, in the order of one call's way:
     activate     decides: instrument, join, stand down; says why, once
     selfcheck    does this grpcio look as the hooks expect?
     client_sync, client_aio, server_sync, server_aio    where calls are seen; targets: which channel leads where
+    served, behavior    a call while it is served: sync, asyncio
     public, public_client_sync, public_…    the same where it does not, through grpc's public interface alone
     call         the record of one call; metadata: what it carries and captures; status, semconv: how it is told
-    join         the application's own OpenTelemetry API or SDK
+    join         the application's own OpenTelemetry API (bridge) or SDK
     context, propagation, sampling, rules, ids, config, settings, resource    what the pipeline starts a call with
-    pipeline, buffer, exporter, encode, decode, metrics, transport_grpc, transport_http, log    how it leaves the process
+    pipeline, buffer    decides what is kept, and holds it; dormant: until there is something to export
+    departure, exporter, encode, decode, metrics, transport_grpc, transport_http, log    how it leaves the process
     leaving      calls that the end of the process cuts off
 """
 

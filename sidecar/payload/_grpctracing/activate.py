@@ -15,6 +15,7 @@ _LATER = (
     "selfcheck",
     "client_sync",
     "client_aio",
+    "served",
     "server_sync",
     "server_aio",
     "public",

@@ -204,7 +204,10 @@ def install(module, calls, patch):
             @wraps(original)
             def init(this, thread_pool, generic_handlers, interceptors, *rest, **more):
                 ours = servers[this] = kind(calls, module.cygrpc)
-                original(this, thread_pool, generic_handlers, Ours(ours, interceptors), *rest, **more)
+                # none, and there never will be (a list may grow): grpc is spared a generator per call
+                alone = interceptors is None or (type(interceptors) is tuple and not interceptors)
+                chain = (ours,) if alone else Ours(ours, interceptors)
+                original(this, thread_pool, generic_handlers, chain, *rest, **more)
 
             return init
 

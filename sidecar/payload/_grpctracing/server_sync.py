@@ -14,8 +14,9 @@ import time
 from functools import wraps
 
 from . import context, selfcheck, semconv, status
-from .call import RECEIVED, SENT, unseen
+from .call import unseen
 from .metadata import answered, captured
+from .served import Served, counted, told
 
 _ACCEPT = ("rpc_event", "state", "method_handler", "default_thread_pool")
 _RUN = ("rpc_event", "state", "behavior", "argument_thunk", "request_deserializer", "response_serializer")
@@ -44,38 +45,6 @@ ATTRIBUTES = {
 _SERVER = 2
 _MAX_METHODS = 4096  # a generic handler may take any name
 _BY_CHANCE = (status.OK, status.UNIMPLEMENTED)  # sent in vain where the call is over and nobody has said so yet
-
-
-class Served:
-    """What hangs on grpc's record of one call: our Call (None: not told), and what is current while it runs. Called by grpc when it is over with the call."""
-
-    __slots__ = ("around", "doubtful", "event", "record", "settle", "state", "stop_at", "take")
-
-    def __init__(self, record, around, streams, event, state, settle):
-        self.record = record
-        self.around = around
-        # What grpc tells as the end of the requests may be a request that is too long, whose status its core sends.
-        self.doubtful = streams
-        self.event = event  # with which it came
-        self.state = state
-        self.settle = settle
-        self.stop_at = None  # when the server cancels it
-        self.take = None  # grpc's function for the message that is awaited; it awaits one at a time
-
-    def __call__(self):
-        if self.state._grpctracing is not None:  # else that is done
-            self.settle(self.state, True)  # noqa: FBT003 - over
-
-    def took(self, event):
-        """Count the message, if it is one, and let grpc have it."""
-        data = event.batch_operations[0].message()
-        if data is not None:
-            record = self.record
-            record.received += 1
-            record.bytes_received += len(data)
-            if record.note is not None:
-                record.note(RECEIVED, record.received, len(data))
-        return self.take(event)
 
 
 class Server:
@@ -173,9 +142,9 @@ class Server:
 
         @wraps(original)
         def send_response(rpc_event, state, serialized_response):
-            record = _record(state)
+            record = told(state)
             if record is not None and not state.statused and state.client is not self._cancelled:
-                _sent(record, serialized_response)
+                counted(record, serialized_response)
             return original(rpc_event, state, serialized_response)
 
         return send_response
@@ -185,7 +154,7 @@ class Server:
 
         @wraps(original)
         def send_initial_metadata(this, initial_metadata):
-            record, names = _record(this._state), self._calls.pipeline.settings.response_metadata
+            record, names = told(this._state), self._calls.pipeline.settings.response_metadata
             if names and record is not None and isinstance(initial_metadata, (list, tuple)):
                 answered(record, names, initial_metadata)
             try:
@@ -209,7 +178,7 @@ class Server:
                 record.code = status.OK if state.code is None else status.number(state.code)
                 record.details = state.details
                 if serialized_response is not None:
-                    _sent(record, serialized_response)
+                    counted(record, serialized_response)
             try:
                 return original(rpc_event, state, serialized_response)
             except (
@@ -330,19 +299,6 @@ class Server:
 def _path(rpc_event):
     # a registered method's name travels as the event's tag (1.65 and newer)
     return rpc_event.call_details.method or rpc_event.tag
-
-
-def _sent(record, data):
-    if record.counts and isinstance(data, bytes):  # else grpc is about to raise
-        record.sent += 1
-        record.bytes_sent += len(data)
-        if record.note is not None:
-            record.note(SENT, record.sent, len(data))
-
-
-def _record(state):
-    served = state._grpctracing
-    return served.record if served is not None else None
 
 
 def install(module, calls, patch):
