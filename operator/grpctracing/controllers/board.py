@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from grpctracing import telemetry
-from grpctracing.injection import Action, Reason, State, Verdict
+from grpctracing.injection import Action, Reason, State, Verdict, names
 from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def lines(key: Key, verdict: Verdict) -> Iterable[tuple[Key, Verdict]]:
     yield Key(key.namespace, verdict.tracing), verdict
     for other in verdict.others:
         message = (
-            f'Belongs to GrpcTracing "{verdict.tracing}", which also matches and is older or named by the annotation.'
+            f'Belongs to GrpcTracing "{verdict.tracing}", which also matches and is older or named by the annotation. To have '
+            f"it here, annotate the workload {names.INJECT}={other}."
         )
         yield Key(key.namespace, other), Verdict(Action.NOTHING, State.SKIPPED, Reason.NOT_SELECTED, message)
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from grpctracing.kube.resources import JSON, Key
 
-WINDOW: Final = 600.0
-"""Seconds over which undone injections are counted."""
-REMEMBERED: Final = 3600.0
-"""Seconds for which a fight is remembered; a different patch (the user changed something) starts afresh."""
+WINDOW: Final = 4 * 3600.0
+"""Seconds over which undone injections are counted: a GitOps tool may come by only once an hour."""
+REMEMBERED: Final = 24 * 3600.0
+"""Seconds for which a fight is remembered; another patch or another image (the user changed something) starts afresh."""
 
 
 @dataclass(slots=True)
@@ -37,19 +37,19 @@ class History:
     _over: dict[Key, tuple[str, float]] = field(default_factory=dict)
     """Which rollout it is, and since when it is over: inf while it runs, -inf where that was before the first look."""
 
-    def undone(self, key: Key, patch: JSON, now: float) -> int:
-        """Return how often *patch* was written before: it is needed again only because somebody took it out."""
-        times = self._written.get(key, {}).get(digest(patch), [])
+    def undone(self, key: Key, patch: JSON, now: float, image: str = "") -> int:
+        """Return how often *patch* was written before beside the same *image*: it is needed again as somebody took it out."""
+        times = self._written.get(key, {}).get(digest(patch) + image, [])
         if not times or now - times[-1] > REMEMBERED:
             return 0
-        # Counted back from the last write, so that a fight once stopped does not flare up when ten minutes are over.
+        # Counted back from the last write, so that a fight once stopped does not flare up when the window has passed.
         return sum(times[-1] - time < WINDOW for time in times)
 
-    def wrote(self, key: Key, patch: JSON, now: float) -> None:
+    def wrote(self, key: Key, patch: JSON, now: float, image: str = "") -> None:
         """Note that *patch* was accepted; the rollout that follows is ours."""
         written = self._written.get(key, {})
         kept = {which: times for which, times in written.items() if now - times[-1] <= REMEMBERED}
-        which = digest(patch)
+        which = digest(patch) + image
         kept[which] = [time for time in kept.get(which, ()) if now - time <= REMEMBERED] + [now]
         self._written[key] = kept
         self._unhealthy[key] = now
@@ -60,9 +60,9 @@ class History:
         """Note that we took the injection out as asked: that it is missing now is nobody's doing."""
         self._written.pop(key, None)
 
-    def took_back(self, key: Key, patch: JSON, now: float) -> None:
+    def took_back(self, key: Key, patch: JSON, now: float, image: str = "") -> None:
         """Note that the guard took the injection out; should somebody put it in again, that is a fight like any other."""
-        which = digest(patch)
+        which = digest(patch) + image
         times = [time for time in self._written.get(key, {}).get(which, ()) if now - time <= REMEMBERED]
         self._written[key] = {which: [*times, now]}
 

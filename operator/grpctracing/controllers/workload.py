@@ -177,7 +177,7 @@ class WorkloadController:
         )
         verdict = decide(seen)
         if (verdict.action is Action.INJECT or verdict.record is not None) and verdict.patch is not None:
-            undone = self.history.undone(key, verdict.patch, now)
+            undone = self.history.undone(key, verdict.patch, now, verdict.image)
             if undone:
                 verdict = decide(replace(seen, undone=undone))
         return verdict
@@ -239,11 +239,11 @@ class WorkloadController:
         if verdict.action is Action.REVERT:
             self.leftovers.took_out(key)
         if verdict.record is not None and verdict.patch is not None:
-            self.history.took_back(key, verdict.patch, self.clock())
+            self.history.took_back(key, verdict.patch, self.clock(), verdict.image)
         elif verdict.action is Action.REVERT:
             self.history.reverted(key)
         elif verdict.patch is not None:
-            self.history.wrote(key, verdict.patch, self.clock())
+            self.history.wrote(key, verdict.patch, self.clock(), verdict.image)
         self.transitions.wrote(deployment, verdict)
 
     def _refused(self, key: Key, error: errors.ApiError, inherited: Names) -> None:

@@ -17,6 +17,7 @@ from grpctracing.injection.containers import Refusal
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.foretold import foretold
 from grpctracing.injection.kinds import called, kind_of, numbers
+from grpctracing.injection.overrides import overrides
 from grpctracing.injection.patch import build
 from grpctracing.injection.plan import Plan, plan
 from grpctracing.injection.preflight import hold, notes, refined, unprobed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from grpctracing.injection.failure import Failure
     from grpctracing.injection.fitness import Probed
 
-# A tool that undoes us more often than this in ten minutes is not fought (the engine counts).
+# A tool that undoes the same patch more often than this is not fought (the engine counts, over some hours).
 UNDONE_LIMIT = 3
 # How often a rollout of ours is looked at while no event tells of it: the kubelet counts restarts, a Deployment does not.
 LOOK_SECONDS = 5.0
@@ -43,7 +44,7 @@ class Seen:
     """The world as the caches show it.
 
     *deployment* is the whole live object; *tracings* all valid ones of its namespace. *undone* counts how often somebody
-    else took our injection out in the last ten minutes, *progressing* the other workloads of the same GrpcTracing that
+    else took our injection out in the last hours while nothing else changed, *progressing* the other workloads of the same GrpcTracing that
     roll out because of us. *spans_seen* is None where no proof can be had (External), *heard_for* how long (s) the managed
     Collector has been answering the question (None: it does not). *failed_since* is how long (s) the
     rollout has been incomplete without any progress, *healthy_for* how long it has been complete, *ended_for* how long ago it
@@ -209,9 +210,9 @@ def contested(seen: Seen) -> Verdict:
         Action.NOTHING,
         State.DEGRADED,
         Reason.CONTESTED,
-        f"Something else undid what was written {seen.undone} times in ten minutes, so it is left alone. Let the tool "
-        f"that owns this {kind_of(seen.deployment).name} ignore differences of field manager {names.FIELD_MANAGER}, or "
-        f"annotate it {names.INJECT}=false.",
+        f"Something else undid what was written {seen.undone} times while nothing else changed, so it is left alone. Let "
+        f"the tool that owns this {kind_of(seen.deployment).name} apply its manifest instead of replacing the object (field "
+        f"manager {names.FIELD_MANAGER} is ours), set spec.rollout.strategy to Admission, or annotate it {names.INJECT}=false.",
     )
 
 
@@ -265,7 +266,7 @@ def complete(
     """Return *verdict* with what all answers about a selected Deployment have in common."""
     return replace(
         verdict,
-        message=f"{verdict.message} {more}".strip(),
+        message=" ".join(filter(None, (verdict.message, more, overrides(wanted)))),
         tracing=selection.tracing.metadata.name if selection.tracing else None,
         service=wanted.service,
         containers=tuple(item.name for item in wanted.containers),

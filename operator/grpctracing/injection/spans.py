@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from grpctracing.api import seconds
 from grpctracing.api.sampling import RATIO_SAMPLERS
-from grpctracing.injection import names
+from grpctracing.injection.overrides import hint
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
 
 if TYPE_CHECKING:
@@ -55,16 +55,6 @@ def unwatched(seen: Seen, tracing: GrpcTracing) -> str | None:
     if seen.heard_for is None:
         return "Whether spans arrive is not known: the Collector (otel-collector:8889) has not answered the operator."
     return None
-
-
-def hint(wanted: Plan) -> str:
-    """Return what keeps spans from arriving here, as far as the Deployment tells."""
-    endpoints = {names.ENDPOINT, "OTEL_TRACES_EXPORTER"}
-    for container in wanted.containers:
-        kept = sorted(endpoints & set(container.kept))
-        if kept:
-            return f' Container "{container.name}" sets {" and ".join(kept)} itself, which is kept: its spans may go elsewhere.'
-    return ""
 
 
 def unsampled(tracing: GrpcTracing) -> str:

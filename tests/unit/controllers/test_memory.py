@@ -92,22 +92,34 @@ class TestHistory:
     def test_patches_of_long_ago_are_forgotten(self):
         history = History()
         history.wrote(A, OTHER, 0)
-        for now in range(5000, 5100):
+        for now in range(90000, 90100):
             history.wrote(A, PATCH, now)
         assert len(history._written[A]) == 1
 
     def test_what_was_long_ago_is_no_fight(self):
         history = History()
         history.wrote(A, PATCH, 0)
-        history.wrote(A, PATCH, 601)
-        assert history.undone(A, PATCH, 700) == 1
+        history.wrote(A, PATCH, 14401)
+        assert history.undone(A, PATCH, 14500) == 1
 
-    def test_a_fight_that_was_given_up_stays_so_when_ten_minutes_are_over(self):
+    def test_a_tool_that_comes_by_once_an_hour_is_a_fight_too(self):
+        history = History()
+        for hours in range(4):
+            history.wrote(A, PATCH, hours * 3600)
+        assert history.undone(A, PATCH, 4 * 3600) == 4
+
+    def test_a_new_image_is_a_reason_to_patch_anew(self):
+        history = History()
+        for release in range(6):
+            history.wrote(A, PATCH, release, f"image {release}")
+        assert history.undone(A, PATCH, 6, "image 6") == 0
+
+    def test_a_fight_that_was_given_up_stays_so_when_the_hours_have_passed(self):
         history = History()
         for now in range(5):
             history.wrote(A, PATCH, now)
-        assert history.undone(A, PATCH, 700) == 5
-        assert history.undone(A, PATCH, 3700) == 0, "after an hour it is worth another try"
+        assert history.undone(A, PATCH, 20000) == 5
+        assert history.undone(A, PATCH, 87000) == 0, "after a day it is worth another try"
 
     def test_what_the_guard_took_out_and_somebody_puts_in_again_is_a_fight(self):
         history = History()

@@ -338,3 +338,9 @@ def test_a_pythonpath_that_begins_like_ours_is_given_back_as_it_was():
     assert env["PYTHONPATH"] == "/grpctracing:/grpctracing:/app"
     after["metadata"]["annotations"] = NO
     assert inject(after, decide(Seen(after, [tracing()])).patch)["spec"] == given["spec"]
+
+
+def test_a_user_is_told_which_of_their_variables_win():
+    theirs = container("app", env={"OTEL_TRACES_SAMPLER": "always_on", "LOG_LEVEL": "info"})
+    verdict = decide(Seen(injected(containers=[theirs]), [tracing()], spans_seen=True))
+    assert verdict.message.endswith("Kept as you set them, also where spec says otherwise: app: OTEL_TRACES_SAMPLER.")
