@@ -63,6 +63,14 @@ bench: $(STAMP) ## measure the bootstrap beside no instrumentation and beside co
 matrix: $(STAMP) ## what an application could notice of us, on every Python of the machine × four grpcio; writes docs/compatibility.md
 	@$(BIN)/python -m scripts.matrix
 
+.PHONY: kills
+kills: $(STAMP) ## kill -9 of the operator at KILLS writes (200) on a real API server; what is left is compared with a run without
+	@$(BIN)/python -m scripts.kills $(or $(KILLS),200)
+
+.PHONY: upgrade
+upgrade: $(STAMP) ## the release at COMMIT (the first) injects 1,000 Deployments, this one takes over, the other comes back: patches and rollouts
+	@$(BIN)/python -m scripts.upgrade $(COMMIT)
+
 .PHONY: fuzz
 fuzz: $(STAMP) ## parsers and encoder by coverage, SECONDS each (60)
 	@$(BIN)/python -m scripts.fuzz $(or $(SECONDS),60)

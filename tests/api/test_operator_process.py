@@ -1,4 +1,4 @@
-"""The operator as its container starts it: a process, all namespaces, JSON on stdout, SIGTERM, kill -9."""
+"""The operator as its container starts it: a process, all namespaces, JSON on stdout, SIGTERM. For kill -9 see test_kills.py."""
 
 from __future__ import annotations
 
@@ -56,22 +56,6 @@ async def finalized(place):
 
 async def gone(place):
     return await place.get("GrpcTracing", "default") is None
-
-
-async def test_killed_at_any_moment_it_converges_with_one_patch_each(place, rollouts, environment):
-    names = [f"service-{number}" for number in range(10)]
-    for name in names:
-        await place.workload(name)
-    await place.tracing(rollout={"maxConcurrent": 100})
-    environment["GRPCTRACING_WATCH_NAMESPACES"] = place.namespace
-    for delay in (2.0, 2.5, 3.0):
-        async with started(environment) as process:
-            await asyncio.sleep(delay)
-            process.kill()
-    async with started(environment):
-        for name in names:
-            live = await eventually(lambda name=name: place.injected(name), within=30)
-            assert live["metadata"]["generation"] == 2, "one patch, whoever was killed in between"
 
 
 async def test_a_payload_that_is_not_there_is_told_before_anything_starts(environment):

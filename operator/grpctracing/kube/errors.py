@@ -22,7 +22,7 @@ class ApiError(Exception):
 
         An admission webhook that can't be called is one too, though the API server answers 500 for it.
         """
-        return not isinstance(self, Unavailable | Conflict) or "failed calling webhook" in self.message
+        return not isinstance(self, Unavailable | Conflict | NotLeader) or "failed calling webhook" in self.message
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}: {self.message}" if self.status else self.message
