@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -62,6 +62,12 @@ class Settings:
             lease=read("LEASE", namespaced, defaults.lease),
             lease_seconds=read("LEASE_SECONDS", count, defaults.lease_seconds),
         )
+
+    def only(self, namespaces: Sequence[str]) -> Settings:
+        """Return the settings for hand work in *namespaces*, which is none of the operator's business; without any: these."""
+        if not namespaces:
+            return self
+        return replace(self, watch_namespaces=tuple(sorted(set(namespaces))), operator_deployment=None, lease=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,14 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the operator")
-    commands.add_parser(
+    uninstall = commands.add_parser(
         "uninstall", help="take every injection out, delete what is owned, release the GrpcTracing objects"
+    )
+    uninstall.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        help="only there (may be repeated), where no operator works any more; one that works elsewhere goes on",
     )
     explain = commands.add_parser("explain", help="say why a workload is as it is; writes nothing")
     explain.add_argument("workload", metavar="[KIND/]NAMESPACE/NAME", help="without KIND: a Deployment")
@@ -54,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command == "uninstall":
             from grpctracing.cli.uninstall import uninstall
 
-            return asyncio.run(uninstall(settings, os.environ))
+            return asyncio.run(uninstall(settings.only(args.namespace), os.environ))
         from grpctracing.cli.explain import explain
 
         return asyncio.run(explain(settings, os.environ, target(args.workload)))
