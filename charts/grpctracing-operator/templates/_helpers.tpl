@@ -16,6 +16,33 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+Fails where another release works already in what this one would work in. Asked of the cluster, so not by `helm template`; the
+operator asks again at its start. A release sees itself on upgrade and rollback, and is no other.
+*/}}
+{{- define "grpctracing.alone" -}}
+{{- $bindings := list -}}
+{{- if .Values.watchNamespaces -}}
+{{- range .Values.watchNamespaces -}}
+{{- $bindings = concat $bindings ((lookup "rbac.authorization.k8s.io/v1" "RoleBinding" . "").items | default list) -}}
+{{- end -}}
+{{- else -}}
+{{- $bindings = (lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" "").items | default list -}}
+{{- $bindings = concat $bindings ((lookup "rbac.authorization.k8s.io/v1" "RoleBinding" "" "").items | default list) -}}
+{{- end -}}
+{{- range $bindings -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- if and (eq (get $labels "app.kubernetes.io/name") "grpctracing-operator") (not (hasSuffix "-own" .metadata.name)) -}}
+{{- $subject := first .subjects -}}
+{{- $release := get $labels "app.kubernetes.io/instance" -}}
+{{- if or (ne $release $.Release.Name) (ne $subject.namespace $.Release.Namespace) -}}
+{{- $where := ternary (printf "namespace %s" .metadata.namespace) "all namespaces" (eq .kind "RoleBinding") -}}
+{{- fail (printf "\n\nRelease %q in namespace %s works in %s already. Two operators would undo each other: upgrade that one, or give each its own watchNamespaces (docs/operations.md).\n" $release $subject.namespace $where) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Of the operator's pods only: the Job of the hook must not get traffic or count for the budget. */}}
 {{- define "grpctracing.selector" -}}
 app.kubernetes.io/name: grpctracing-operator
@@ -148,6 +175,9 @@ volumeMounts:
   verbs: [create]
 - apiGroups: [apps]
   resources: [replicasets, controllerrevisions] # which pods are new: why a rollout stands still, whose spans have arrived
+  verbs: [list]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases] # whether another operator works here
   verbs: [list]
 {{- end -}}
 

@@ -13,10 +13,13 @@ from grpctracing.controllers.engine import Engine
 from grpctracing.kube import config
 from grpctracing.kube.client import Client, always
 from grpctracing.kube.lease import Elector, Lost
+from grpctracing.kube.neighbours import Neighbours, Outranked
 from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kubernetes.aio.client import Configuration
 
     from grpctracing.settings import Settings
 
@@ -29,7 +32,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
     flush = telemetry.configure_tracing(environ)
     files = payload.load(settings.payload_dir)
     configuration = await config.load(environ)
-    elector = Elector(Client(configuration), Key(*settings.lease), settings.lease_seconds) if settings.lease else None
+    elector, neighbours = candidates(configuration, settings)
     may_write = elector.leads if elector is not None else always
     client = Client(configuration, rate=settings.requests_per_second, may_write=may_write)
     stop = asyncio.Event()
@@ -38,8 +41,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
         loop.add_signal_handler(number, stop.set)
     log.info("starting", extra={"namespaces": list(settings.watch_namespaces) or "*", "payload_files": len(files)})
     try:
-        await Engine(client, settings, files, elector).run(stop)
-    except Lost:
+        await Engine(client, settings, files, elector, neighbours).run(stop)
+    except (Lost, Outranked):
         return 1  # told already, where it was seen
     except Exception:
         log.exception("stopping after a failure")
@@ -51,3 +54,12 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
         flush()
     log.info("stopped")
     return 0
+
+
+def candidates(configuration: Configuration, settings: Settings) -> tuple[Elector | None, Neighbours | None]:
+    """Return what decides with the other replicas of this operator, and with other operators, which of them works."""
+    if settings.lease is None:
+        return None, None
+    client, key = Client(configuration), Key(*settings.lease)
+    neighbours = Neighbours(client, key, settings.watch_namespaces)
+    return Elector(client, key, settings.lease_seconds, notes=lambda: neighbours.claim.notes), neighbours

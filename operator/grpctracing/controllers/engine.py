@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from grpctracing.kube.client import Client
     from grpctracing.kube.lease import Elector
+    from grpctracing.kube.neighbours import Neighbours
     from grpctracing.kube.resources import JSON, Resource
     from grpctracing.kube.store import Store
     from grpctracing.settings import Settings
@@ -51,13 +52,19 @@ KOPF_SECONDS: Final = 1.5
 
 
 class Engine:
-    """The running operator; *payload* is the bootstrap by flat key, without *elector* it works alone."""
+    """The running operator; *payload* is the bootstrap by flat key, without *elector* and *neighbours* it works alone."""
 
     def __init__(
-        self, client: Client, settings: Settings, payload: Mapping[str, str], elector: Elector | None = None
+        self,
+        client: Client,
+        settings: Settings,
+        payload: Mapping[str, str],
+        elector: Elector | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.client = client
         self.elector = elector
+        self.neighbours = neighbours
         self.settings = settings
         self.world = World()
         self.tracing_queue, self.workload_queue, self.status_queue = (
@@ -132,6 +139,8 @@ class Engine:
         waiting = sorted({informer.resource.plural for informer in self.informers if not informer.synced.is_set()})
         if waiting:
             return f"waiting for {', '.join(waiting)}"
+        if self.neighbours is not None and self.neighbours.trouble is not None:
+            return self.neighbours.trouble
         return self.elector.trouble if self.elector is not None else None
 
     def idle(self) -> bool:
@@ -209,13 +218,17 @@ class Engine:
         )
 
     async def _turn(self) -> None:
-        """Return when it is this process's turn to work: caches complete, Lease held."""
+        """Return when it is this process's turn to work: caches complete, nobody else there before us, Lease held."""
         for informer in self.informers:
             await informer.synced.wait()
         workloads = {resource.plural: len(self.world.workloads[resource.kind]) for resource in WORKLOADS}
         log.info("synced", extra={**workloads, "tracings": len(self.world.tracings)})
+        if self.neighbours is not None:
+            await self.neighbours.give_way()
         if self.elector is not None:
             await self.elector.acquire()
+        if self.neighbours is not None:
+            await self.neighbours.insist()
 
 
 def substance(obj: JSON | None) -> tuple[object, ...] | None:

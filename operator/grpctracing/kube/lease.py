@@ -47,11 +47,20 @@ class Elector:
     """One candidate for the Lease *key*; *seconds* is how long a leader that is not heard of is believed in.
 
     *client* is for the election alone: the operator's own requests must not stand in its way, nor its fence.
+    *notes*, asked at each claim, are the annotations that the Lease is to have.
     """
 
-    def __init__(self, client: Client, key: Key, seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: Client,
+        key: Key,
+        seconds: int,
+        clock: Callable[[], float] = time.monotonic,
+        notes: Callable[[], dict[str, str]] = dict,
+    ) -> None:
         self.client = client
         self.key = key
+        self.notes = notes
         self.times = Times(seconds)
         self.me = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self.trouble: str | None = None
@@ -172,14 +181,15 @@ class Elector:
         known = self._lease
         spec = claim(Record.of(known) if known is not None else None, self.me, self.times.lease, datetime.now(UTC))
         if known is None:
-            metadata = {"name": self.key.name, "labels": {MANAGED_BY: MANAGER}}
+            metadata = {"name": self.key.name, "labels": {MANAGED_BY: MANAGER}, "annotations": self.notes()}
             self._lease = await self.client.create(LEASES, self.key.namespace, {"metadata": metadata, "spec": spec})
         else:
-            self._lease = await self._patch(known, spec)
+            self._lease = await self._patch(known, spec, self.notes())
         self._until = begun + self.times.deadline
 
-    async def _patch(self, lease: JSON, spec: JSON) -> JSON:
-        body = {"metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]}, "spec": spec}
+    async def _patch(self, lease: JSON, spec: JSON, notes: dict[str, str] | None = None) -> JSON:
+        metadata = {"resourceVersion": lease["metadata"]["resourceVersion"], "annotations": notes or {}}
+        body = {"metadata": metadata, "spec": spec}
         return await self.client.patch(LEASES, self.key.namespace, self.key.name, body, kind=MERGE)
 
     def _fields(self, **more: object) -> dict[str, object]:

@@ -1,0 +1,134 @@
+"""Other operators of the cluster: two that work in the same namespaces would undo each other, so the later one waits.
+
+Each Lease says where its operator works and since when. It counts for as long as it exists, held or not: an operator that is
+being upgraded, or scaled to zero, has not gone. `uninstall` deletes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from grpctracing.kube import errors
+from grpctracing.kube.apply import OWNED_SELECTOR
+from grpctracing.kube.resources import LEASES, Key, key_of
+
+if TYPE_CHECKING:
+    from grpctracing.kube.client import Client
+    from grpctracing.kube.resources import JSON
+
+log = logging.getLogger(__name__)
+
+NAMESPACES: Final = "grpctracing.dev/namespaces"
+SINCE: Final = "grpctracing.dev/since"
+ALL: Final = "*"
+PAUSE: Final = 5.0
+"""Seconds between two looks while another operator is in the way."""
+
+
+class Outranked(Exception):  # noqa: N818 - a fact, not a fault of ours
+    """Another operator works in the same namespaces and did so first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Where an operator works (empty: everywhere) and since when, by its own clock: what its Lease says."""
+
+    lease: Key
+    namespaces: frozenset[str]
+    since: str
+
+    @classmethod
+    def of(cls, lease: JSON) -> Claim | None:
+        """Return what a Lease says; None where an earlier release wrote it, which said nothing."""
+        notes: dict[str, str] = lease["metadata"].get("annotations") or {}
+        if NAMESPACES not in notes:
+            return None
+        named = frozenset(notes[NAMESPACES].split(",")) - {ALL, ""}
+        return cls(key_of(lease), named, notes.get(SINCE, ""))
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Return the annotations that say so."""
+        return {NAMESPACES: ",".join(sorted(self.namespaces)) or ALL, SINCE: self.since}
+
+    def overlaps(self, other: Claim) -> frozenset[str] | None:
+        """Return the namespaces that both work in, empty for all of them; None where there is none."""
+        if not self.namespaces or not other.namespaces:
+            return self.namespaces | other.namespaces
+        return self.namespaces & other.namespaces or None
+
+
+def in_the_way(own: Claim, others: list[Claim]) -> str | None:
+    """Return why *own* must not be worked on, as a sentence for the user, or None. The one that was there first works."""
+    for other in sorted(others, key=rank):
+        shared = own.overlaps(other)
+        if other.lease != own.lease and shared is not None and rank(other) < rank(own):
+            where = ", ".join(sorted(shared)) or "all namespaces"
+            return (
+                f"another operator works in {where} already: the one of Lease {other.lease}. Give each its own "
+                f"watchNamespaces, or uninstall one. If that one is gone: kubectl delete lease {other.lease.name} "
+                f"-n {other.lease.namespace}"
+            )
+    return None
+
+
+def rank(claim: Claim) -> tuple[str, Key]:
+    """Return what the earlier claim has less of; RFC 3339 times in UTC sort as text."""
+    return claim.since, claim.lease
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Looks for operators other than the one of Lease *own*, which works in *namespaces* (empty: everywhere)."""
+
+    client: Client
+    own: Key
+    namespaces: tuple[str, ...]
+    trouble: str | None = field(default=None, init=False)
+    """Who is in the way, or None."""
+    claim: Claim = field(init=False)
+
+    def __post_init__(self) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self.claim = Claim(self.own, frozenset(self.namespaces), now)
+
+    async def give_way(self) -> None:
+        """Return when no other operator is in the way, however long that takes."""
+        while (trouble := await self._look()) is not None:
+            if trouble != self.trouble:
+                log.error("waiting: %s", trouble, extra={"lease": str(self.own)})
+            self.trouble = trouble
+            await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
+        self.trouble = None
+
+    async def insist(self) -> None:
+        """Look once more, now that others can see our own claim; raises Outranked. Of two that began together one stays."""
+        if (trouble := await self._look()) is not None:
+            log.error("stopping: %s", trouble, extra={"lease": str(self.own)})
+            raise Outranked(trouble)
+
+    async def _look(self) -> str | None:
+        claims = [claim for lease in await self._leases() if (claim := Claim.of(lease)) is not None]
+        before = next((claim for claim in claims if claim.lease == self.own), None)
+        if before is not None and before.namespaces == self.claim.namespaces:
+            self.claim = before  # a restart, a new release, another replica: no newcomer
+        return in_the_way(self.claim, claims)
+
+    async def _leases(self) -> list[JSON]:
+        """Return the Leases of operators, as far as they may be seen: those of other namespaces take a ClusterRole."""
+        found: dict[Key, Any] = {}
+        for namespace in {*self.namespaces, self.own.namespace} if self.namespaces else {None}:
+            try:
+                leases = await self.client.list(LEASES, namespace, selector=OWNED_SELECTOR)
+            except errors.ApiError as error:
+                log.warning(
+                    "can't look for other operators", extra={"namespace": namespace or "*", "error": str(error)}
+                )
+                continue
+            found |= {key_of(lease): lease for lease in leases}
+        return list(found.values())

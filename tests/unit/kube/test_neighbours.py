@@ -1,0 +1,73 @@
+"""Several operators in one cluster: whose claim stands, and what the other one tells."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from grpctracing.kube.neighbours import Claim, in_the_way
+from grpctracing.kube.resources import Key
+
+FIRST, SECOND = Key("grpctracing-system", "first"), Key("tracing", "second")
+
+
+def claim(lease, *namespaces, since="2026-01-01T00:00:00Z"):
+    return Claim(lease, frozenset(namespaces), since)
+
+
+LATER = "2026-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "where"),
+    [
+        pytest.param((), (), "all namespaces", id="both everywhere"),
+        pytest.param((), ("a", "b"), "a, b", id="everywhere, where another has some"),
+        pytest.param(("a", "b"), (), "a, b", id="some, where another is everywhere"),
+        pytest.param(("a", "b"), ("b", "c"), "b", id="one in common"),
+        pytest.param(("a",), ("b",), None, id="nothing in common"),
+    ],
+)
+def test_the_later_one_waits_where_both_would_work(own, other, where):
+    said = in_the_way(claim(SECOND, *own, since=LATER), [claim(FIRST, *other)])
+    assert (said is None) if where is None else f"works in {where} already: the one of Lease {FIRST}" in said
+    assert in_the_way(claim(FIRST, *other), [claim(SECOND, *own, since=LATER)]) is None
+
+
+def test_its_own_lease_is_in_nobodys_way():
+    assert in_the_way(claim(FIRST, since=LATER), [claim(FIRST)]) is None, "a replica, an upgrade, a rollback"
+
+
+def test_of_two_that_began_in_the_same_moment_exactly_one_waits():
+    both = [claim(FIRST), claim(SECOND)]
+    assert sum(in_the_way(own, both) is not None for own in both) == 1
+
+
+def test_the_message_says_what_to_do_when_the_other_one_is_gone():
+    said = in_the_way(claim(SECOND, since=LATER), [claim(FIRST)])
+    assert "watchNamespaces" in said
+    assert "kubectl delete lease first -n grpctracing-system" in said
+
+
+@pytest.mark.parametrize("namespaces", [(), ("a",), ("a", "b")])
+def test_a_claim_survives_its_lease(namespaces):
+    given = claim(FIRST, *namespaces)
+    metadata = {"namespace": FIRST.namespace, "name": FIRST.name, "annotations": given.notes}
+    assert Claim.of({"metadata": metadata}) == given
+
+
+def test_the_lease_of_an_earlier_release_claims_nothing():
+    assert Claim.of({"metadata": {"namespace": "x", "name": "y"}}) is None
+
+
+def test_whatever_three_operators_claim_no_two_work_in_one_namespace():
+    scopes = [(), ("a",), ("a", "b"), ("b", "c")]
+    keys = [Key("x", str(number)) for number in range(3)]
+    for chosen in itertools.product(scopes, repeat=3):
+        claims = [
+            claim(key, *scope, since=str(number)) for number, (key, scope) in enumerate(zip(keys, chosen, strict=True))
+        ]
+        working = [own for own in claims if in_the_way(own, claims) is None]
+        assert working
+        assert all(one.overlaps(other) is None for one, other in itertools.combinations(working, 2))
