@@ -34,7 +34,7 @@ class Settings:
     proof_seconds: float = 10.0
     proof_url: str = PROOF_URL
     workers: int = 4
-    requests_per_second: float = 50.0
+    requests_per_second: float = 200.0
     operator_deployment: tuple[str, str] | None = None
     """Namespace and name of the operator's own Deployment: `uninstall` stops it first, so that they do not fight."""
     lease: tuple[str, str] | None = None

@@ -46,7 +46,9 @@ class Board:
     _listed: dict[Key, dict[str, Verdict]] = field(default_factory=dict)
     _proved: dict[str, int] = field(default_factory=dict)
     _trying: dict[tuple[str, str], int] = field(default_factory=dict)
+    _progressing: dict[Key, int] = field(default_factory=dict)
     _surveyed: set[str] = field(default_factory=set)
+    _unseen: dict[str, Key] = field(default_factory=dict)
     _stumbled: set[Key] = field(default_factory=set)
 
     def report(self, key: Key, verdict: Verdict) -> Verdict | None:
@@ -60,6 +62,8 @@ class Board:
             self._unlist(key, before)
             for tracing, line in lines(key, told):
                 self._listed.setdefault(tracing, {})[key.label] = line
+                if line.state is State.PROGRESSING:
+                    tally(self._progressing, tracing, 1)
                 self.changed(tracing)
             count(before, told)
         return before
@@ -67,6 +71,8 @@ class Board:
     def forget(self, key: Key) -> None:
         """Drop a workload that is gone."""
         self._stumbled.discard(key)
+        if self._unseen.get(key.namespace) == key:
+            del self._unseen[key.namespace]
         before = self._verdicts.pop(key, None)
         self._count_images(key, before, -1)
         self._unlist(key, before)
@@ -92,10 +98,9 @@ class Board:
 
     def progressing(self, tracing: Key, but: Key) -> int:
         """Return how many workloads of *tracing* other than *but* roll out because of us."""
-        return sum(
-            verdict.state is State.PROGRESSING and label != but.label
-            for label, verdict in self.workloads(tracing).items()
-        )
+        own = self.workloads(tracing).get(but.label)
+        itself = but.namespace == tracing.namespace and own is not None and own.state is State.PROGRESSING
+        return self._progressing.get(tracing, 0) - itself
 
     def proved(self, image: str) -> bool:
         """Tell whether a workload with these images, of whatever namespace, is well with the injection."""
@@ -120,9 +125,20 @@ class Board:
 
         Before that no number is known: neither how many roll out already, nor what the status should say.
         """
-        if namespace not in self._surveyed and all(key in self._verdicts or key in self._stumbled for key in keys):
-            self._surveyed.add(namespace)
-        return namespace in self._surveyed
+        if namespace in self._surveyed:
+            return True
+        if (unseen := self._unseen.get(namespace)) is not None and not self._seen(unseen):
+            return False  # thousands ask, and one that is missing answers them all
+        missing = [key for key in keys if not self._seen(key)]
+        if missing:
+            self._unseen[namespace] = missing[-1]  # the last in order is the last to be looked at
+            return False
+        self._unseen.pop(namespace, None)
+        self._surveyed.add(namespace)
+        return True
+
+    def _seen(self, key: Key) -> bool:
+        return key in self._verdicts or key in self._stumbled
 
     def _count_images(self, key: Key, verdict: Verdict | None, by: int) -> None:
         if verdict is None:
@@ -135,9 +151,10 @@ class Board:
     def _unlist(self, key: Key, verdict: Verdict | None) -> None:
         if verdict is None:
             return
-        for tracing, _ in lines(key, verdict):
+        for tracing, line in lines(key, verdict):
             listed = self._listed.get(tracing, {})
-            listed.pop(key.label, None)
+            if listed.pop(key.label, None) is not None and line.state is State.PROGRESSING:
+                tally(self._progressing, tracing, -1)
             if not listed:
                 self._listed.pop(tracing, None)
             self.changed(tracing)

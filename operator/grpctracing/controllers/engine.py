@@ -8,6 +8,7 @@ With an elector, caches are kept complete while another process leads, and nothi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -44,11 +45,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ASKED_BY: Final = ("uid", "generation", "labels", "annotations")
+"""What of a workload's metadata changes when its user asks for something; its status and managedFields change all through a rollout."""
+
 SILENT: Final = 600.0
 """Seconds without a word from the API server on any watch after which this process is better begun anew."""
 
-KOPF_SECONDS: Final = 1.5
-"""How long kopf may take to stop, of the two seconds in which a successor is to have the Lease; then it is cancelled."""
+STOP_SECONDS: Final = 1.5
+"""How long kopf and what is being written may take to end, of the two seconds in which a successor is to have the Lease."""
 
 
 class Engine:
@@ -64,6 +68,7 @@ class Engine:
     ) -> None:
         self.client = client
         self.elector = elector
+        self._working = False
         self.neighbours = neighbours
         self.settings = settings
         self.world = World()
@@ -72,6 +77,7 @@ class Engine:
             Queue("workload"),
             Queue("status"),
         )
+        self.queues = (self.tracing_queue, self.workload_queue, self.status_queue)
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(
@@ -105,13 +111,14 @@ class Engine:
             if turn.done():
                 turn.result()
                 telemetry.LEADER.set(1)
+                self._working = True
                 parts += [asyncio.create_task(work, name=name) for name, work in self._work().items()]
                 kopf = asyncio.create_task(self._kopf(stop_kopf, stop), name="kopf")
                 parts.append(kopf)
                 await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
                 telemetry.LEADER.set(0)
                 stop_kopf.set()
-                await asyncio.wait([kopf], timeout=KOPF_SECONDS)
+                await self._finish(kopf)
             for part in parts:
                 if part.done() and not part.cancelled() and (error := part.exception()) is not None:
                     raise error
@@ -125,6 +132,16 @@ class Engine:
             if self.elector is not None:
                 await self.elector.release()
             await runner.cleanup()
+
+    async def _finish(self, kopf: asyncio.Task[None]) -> None:
+        """Wait until what is being written is written, and for kopf; what takes longer is cancelled."""
+        for queue in self.queues:
+            queue.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.wait([kopf])
+                for queue in self.queues:
+                    await queue.finish()
 
     def trouble(self) -> str | None:
         """Return why this process should be replaced, or None."""
@@ -145,7 +162,7 @@ class Engine:
 
     def idle(self) -> bool:
         """Tell whether nothing is queued or being worked on."""
-        return all(queue.idle() for queue in (self.tracing_queue, self.workload_queue, self.status_queue))
+        return all(queue.idle() for queue in self.queues)
 
     def _informers(self) -> Iterator[Informer]:
         for namespace in self.settings.watch_namespaces or (None,):
@@ -170,7 +187,7 @@ class Engine:
         if is_own(after or before or {}):
             self._owned_changed(key, before, after)
         else:
-            self.workload_queue.add(key)
+            self.workload_queue.add(key, backlog=not (self._working and is_change(before, after)))
             for tracing in self.world.tracings.in_namespace(key.namespace):
                 if records(tracing):  # its policy goes by the images that there are
                     self.tracing_queue.add(key_of(tracing))
@@ -191,7 +208,7 @@ class Engine:
             for sibling in self.world.tracings.in_namespace(key.namespace):
                 self.tracing_queue.add(key_of(sibling))
             for workload in self.world.workloads_in(key.namespace):
-                self.workload_queue.add(workload)
+                self.workload_queue.add(workload, backlog=True)
 
     def _work(self) -> dict[str, Coroutine[None, None, None]]:
         workers = self.settings.workers
@@ -229,6 +246,13 @@ class Engine:
             await self.elector.acquire()
         if self.neighbours is not None:
             await self.neighbours.insist()
+
+
+def is_change(before: JSON | None, after: JSON | None) -> bool:
+    """Tell whether a user may have changed a workload: a resync is none, nor is what its controller says of its pods."""
+    if before is None or after is None:
+        return True
+    return any(before["metadata"].get(part) != after["metadata"].get(part) for part in ASKED_BY)
 
 
 def substance(obj: JSON | None) -> tuple[object, ...] | None:

@@ -73,10 +73,10 @@ class World:
         """Return the cache that a workload belongs to."""
         return self.workloads[key.kind or DEPLOYMENTS.kind]
 
-    def workloads_in(self, namespace: str) -> list[Key]:
-        """Return the keys of a namespace's workloads, without our own."""
-        stores = self.workloads.values()
-        return [key_of(obj) for store in stores for obj in store.in_namespace(namespace) if not is_own(obj)]
+    def workloads_in(self, namespace: str) -> Iterator[Key]:
+        """Yield the keys of a namespace's workloads, without our own."""
+        for store in self.workloads.values():
+            yield from (key_of(obj) for obj in store.in_namespace(namespace) if not is_own(obj))
 
     def owned_by(self, key: Key) -> Iterator[JSON]:
         """Yield what was made for a GrpcTracing, whether or not that one still exists.

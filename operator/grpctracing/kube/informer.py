@@ -110,7 +110,7 @@ class Informer:
             for obj in page.get("items") or ():
                 # Items of a list come without their type, which a PATCH body and an event's reference need.
                 obj.update(apiVersion=self.resource.api_version, kind=self.resource.kind)
-                objects[key_of(obj)] = obj
+                objects[key_of(obj)] = self.store.project(obj)
             token = page["metadata"].get("continue")
             if not token:
                 break

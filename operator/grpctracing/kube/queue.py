@@ -1,7 +1,7 @@
 """The work queue: keys, not events.
 
 A key that is added ten times while it waits is worked on once; one that is added while it is being worked on is worked on
-again afterwards, never twice at the same time. Failures come back later and later, each key by itself.
+again afterwards, never twice at the same time. Failures come back later and later, each key by itself. Who is next: `turns`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from grpctracing import telemetry
 from grpctracing.kube import errors
+from grpctracing.kube.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,26 +30,26 @@ LONGEST_RETRY: Final = 60.0
 
 @dataclass(slots=True)
 class Queue:
-    """Keys in the order in which they came; *name* is that of the controller, in logs and metrics."""
+    """Keys that wait, are worked on, or come back; *name* is that of the controller, in logs and metrics."""
 
     name: str
-    _ready: deque[Key] = field(default_factory=deque)
-    _waiting: set[Key] = field(default_factory=set)
+    _ready: Turns = field(default_factory=Turns)
     _working: set[Key] = field(default_factory=set)
-    _again: set[Key] = field(default_factory=set)
+    _again: dict[Key, bool] = field(default_factory=dict)
     _later: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopped: bool = False
+    _rest: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, key: Key) -> None:
-        """Have *key* worked on as soon as a worker is free."""
+    def add(self, key: Key, *, backlog: bool = False) -> None:
+        """Have *key* worked on as soon as a worker is free, of the *backlog* after what users have just changed."""
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
         if key in self._working:
-            self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.append(key)
+            self._again[key] = backlog and self._again.get(key, True)
+        else:
+            self._ready.add(key, backlog=backlog)
             self._wake.set()
             telemetry.QUEUE_DEPTH.labels(self.name).set(len(self._ready))
 
@@ -58,11 +58,11 @@ class Queue:
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
         known = self._later.get(key)
-        if key in self._waiting or (known is not None and known.when() <= due):
+        if key in self._ready or (known is not None and known.when() <= due):
             return
         if known is not None:
             known.cancel()
-        self._later[key] = loop.call_at(due, self.add, key)
+        self._later[key] = loop.call_at(due, lambda: self.add(key, backlog=True))
 
     def retry(self, key: Key, at_least: float = 0.0) -> float:
         """Have a failed *key* worked on again, later each time and not before *at_least*; return the delay in seconds."""
@@ -76,6 +76,17 @@ class Queue:
     def idle(self) -> bool:
         """Tell whether nothing waits or is being worked on (delayed keys do not count)."""
         return not self._ready and not self._working
+
+    async def finish(self) -> None:
+        """Begin nothing more; return when what is being worked on is done."""
+        self.stop()
+        await self._rest.wait()
+
+    def stop(self) -> None:
+        """Begin nothing more: what is being worked on may go on."""
+        self._stopped = True
+        if not self._working:
+            self._rest.set()
 
     async def work(self, reconcile: Callable[[Key], Awaitable[float | None]], workers: int) -> None:
         """Call *reconcile* for each key with *workers* tasks until cancelled.
@@ -95,17 +106,17 @@ class Queue:
             finally:
                 self._working.discard(key)
                 if key in self._again:
-                    self._again.discard(key)
-                    self.add(key)
+                    self.add(key, backlog=self._again.pop(key))
+                if self._stopped and not self._working:
+                    self._rest.set()
             # Most keys need no call, so nothing else would let others in, a Lease's renewal among them, until the last is done.
             await asyncio.sleep(0)
 
     async def _take(self) -> Key:
-        while not self._ready:
+        while self._stopped or not self._ready:
             self._wake.clear()
             await self._wake.wait()
-        key = self._ready.popleft()
-        self._waiting.discard(key)
+        key = self._ready.take()
         self._working.add(key)
         telemetry.QUEUE_DEPTH.labels(self.name).set(len(self._ready))
         return key

@@ -19,7 +19,7 @@ class Store:
     """Objects of one kind. Readers must not change what they get: it is the cache itself."""
 
     def __init__(self, project: Callable[[JSON], JSON] = lambda obj: obj) -> None:
-        self._project = project
+        self.project = project
         self._objects: dict[str, dict[str, JSON]] = {}
         self._listeners: list[Listener] = []
 
@@ -51,11 +51,9 @@ class Store:
         """
         key = key_of(obj)
         before = self.get(key)
-        if before is not None and version(obj) <= version(before) and same_object(obj, before):
+        if not is_news(obj, before):
             return False
-        kept = self._project(obj)
-        self._objects.setdefault(key.namespace, {})[key.name] = kept
-        self._tell(key, before, kept)
+        self._keep(key, before, self.project(obj))
         return True
 
     def remove(self, key: Key, deleted: JSON | None = None) -> None:
@@ -69,13 +67,18 @@ class Store:
         self._tell(key, before, None)
 
     def replace(self, namespace: str | None, objects: dict[Key, JSON]) -> None:
-        """Take over a fresh list of *namespace* (None: of all): what it does not contain has been deleted meanwhile."""
+        """Take over a fresh list of *namespace* (None: of all): what it does not contain has been deleted meanwhile.
+
+        *objects* are projected already: whoever lists does that page by page, for all of them whole take several times the memory.
+        """
         known = [key for key in self if namespace in {None, key.namespace}]
         for key in known:
             if key not in objects:
                 self.remove(key)
-        for obj in objects.values():
-            self.put(obj)
+        for key, obj in objects.items():
+            before = self.get(key)
+            if is_news(obj, before):
+                self._keep(key, before, obj)
 
     def announce(self, namespace: str | None) -> None:
         """Tell the listeners of every object again (a resync: level-triggered work can afford it)."""
@@ -83,9 +86,18 @@ class Store:
             if namespace in {None, key.namespace} and (obj := self.get(key)) is not None:
                 self._tell(key, obj, obj)
 
+    def _keep(self, key: Key, before: JSON | None, kept: JSON) -> None:
+        self._objects.setdefault(key.namespace, {})[key.name] = kept
+        self._tell(key, before, kept)
+
     def _tell(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         for listener in self._listeners:
             listener(key, before, after)
+
+
+def is_news(obj: JSON, known: JSON | None) -> bool:
+    """Tell whether *obj* is newer than what is *known*, or another object under the same name."""
+    return known is None or version(obj) > version(known) or not same_object(obj, known)
 
 
 def version(obj: JSON) -> int:

@@ -208,6 +208,9 @@ class TestBoard:
         board.report(A, verdict(State.PROGRESSING))
         board.report(B, verdict(State.PROGRESSING))
         assert board.progressing(TRACING, A) == 1
+        board.report(A, verdict())
+        assert board.progressing(TRACING, B) == 0
+        board.report(A, verdict(State.PROGRESSING))
         board.forget(B)
         assert board.progressing(TRACING, A) == 0
 
@@ -236,6 +239,13 @@ class TestBoard:
         board.report(B, verdict())
         assert board.surveyed("production", [A, B])
         assert board.surveyed("production", [A, B, Key("production", "new")])
+
+    def test_one_that_is_deleted_before_it_was_looked_at_does_not_hold_up_its_namespace(self):
+        board, _ = self.board()
+        board.report(A, verdict())
+        assert not board.surveyed("production", [A, B])
+        board.forget(B)
+        assert board.surveyed("production", [A])
 
     def test_one_that_no_verdict_can_be_had_on_does_not_hold_up_its_namespace(self):
         board = Board(changed=lambda _: None)

@@ -54,6 +54,23 @@ async def test_pages_are_put_together():
         assert all(query["limit"] == "500" for _, _, query in fake.asked[:2])
 
 
+async def test_a_list_is_projected_page_by_page_and_its_objects_once():
+    """All of a large list whole would take several times the memory of what is kept."""
+    seen = []
+
+    def project(obj):
+        seen.append((obj["metadata"]["name"], len(fake.asked)))
+        return {"metadata": obj["metadata"]}
+
+    fake = FakeServer(lists=[page(5, thing("a", 1, spec={}), token="more"), page(5, thing("b", 2, spec={}))])
+    store = Store(project)
+    async with served(fake) as client:
+        informer = Informer(client, DEPLOYMENTS, store)
+        await informer._list()
+    assert seen == [("a", 1), ("b", 2)]
+    assert store.get(A) == {"metadata": thing("a", 1)["metadata"]}
+
+
 async def test_the_watch_begins_where_the_list_ended_and_asks_for_bookmarks():
     fake = FakeServer(lists=[page(5)])
     async with following(fake, namespace="production", selector="a=b"):

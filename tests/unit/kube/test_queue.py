@@ -158,3 +158,36 @@ async def test_what_needs_no_call_does_not_keep_others_from_their_turn():
             await asyncio.sleep(0)
             turns += 1
     assert turns >= 50
+
+
+async def test_a_change_goes_before_a_thousand_of_a_resync_and_delayed_keys_are_no_change():
+    queue, reconcile = Queue("test"), Recording()
+    queue.add_after(Key("staging", "delayed"), 0)
+    await asyncio.sleep(0.01)
+    for number in range(1000):
+        queue.add(Key("production", str(number)), backlog=True)
+    queue.add(A)
+    async with working(queue, reconcile):
+        await eventually(queue.idle)
+    assert reconcile.calls[:2] == [A, Key("staging", "delayed")]
+
+
+async def test_what_is_being_worked_on_is_finished_and_nothing_is_begun():
+    queue, reconcile = Queue("test"), Recording()
+    reconcile.gate.clear()
+    async with working(queue, reconcile):
+        queue.add(A)
+        await eventually(lambda: reconcile.calls)
+        queue.add(B)
+        finishing = asyncio.create_task(queue.finish())
+        await asyncio.sleep(0.02)
+        assert not finishing.done()
+        reconcile.gate.set()
+        await asyncio.wait_for(finishing, 5)
+    assert reconcile.calls == [A]
+
+
+async def test_a_queue_at_rest_is_finished_at_once():
+    queue = Queue("test")
+    async with working(queue, Recording()):
+        await asyncio.wait_for(queue.finish(), 5)
