@@ -59,6 +59,10 @@ e2e: preflight-cluster $(STAMP) ## tests on a real single-node cluster
 bench: $(STAMP) ## measure the bootstrap beside no instrumentation and beside contrib; writes benchmarks/README.md
 	@$(BIN)/python -m benchmarks.bootstrap
 
+.PHONY: bench-operator
+bench-operator: $(STAMP) ## the operator at 1,000, 5,000 and 10,000 Deployments, beside kopf's own handlers; writes benchmarks/README.md
+	@$(BIN)/python -m benchmarks.operator
+
 .PHONY: matrix
 matrix: $(STAMP) ## what an application could notice of us, on every Python of the machine × four grpcio; writes docs/compatibility.md
 	@$(BIN)/python -m scripts.matrix

@@ -4,7 +4,6 @@ Each hook is grpc's function with ours around it; where the hook would call grpc
 grpc does to what the hook can see. A real call costs two to five times as much, because everything between two calls is cold then.
 """
 
-# ruff: noqa: SLF001 - stands in for grpc's internals
 from __future__ import annotations
 
 import asyncio
