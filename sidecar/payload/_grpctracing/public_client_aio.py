@@ -185,6 +185,8 @@ class Client:
 
 def _like(given, metadata):
     """Return the tuple *metadata* as something that grpc takes as it took *given*: it sorts tuples, and lists by now, by their keys."""
+    if isinstance(given, (str, bytes)):  # which it refuses, but later than a tuple of letters
+        return given
     if isinstance(given, list):
         return list(metadata)
     return metadata if given is None or isinstance(given, Collection) else iter(metadata)
