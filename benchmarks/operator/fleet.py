@@ -67,7 +67,7 @@ def deployment(name: str) -> dict[str, Any]:
 
 
 def tracing(endpoint: str = COLLECTOR) -> dict[str, Any]:
-    """Return a GrpcTracing of all Deployments of its namespace, with nothing in its way but 100 rollouts at once."""
+    """Return a GrpcTracing of all Deployments of its namespace, with nothing in its way."""
     return {
         "apiVersion": GRPC_TRACINGS.api_version,
         "kind": GRPC_TRACINGS.kind,
@@ -75,7 +75,7 @@ def tracing(endpoint: str = COLLECTOR) -> dict[str, Any]:
         "spec": {
             "selector": {},
             "preflight": "Never",
-            "rollout": {"maxConcurrent": 100},
+            "rollout": {"maxConcurrent": 10000},
             "collector": {"mode": "External", "external": {"endpoint": endpoint}},
         },
     }

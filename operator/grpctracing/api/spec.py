@@ -37,8 +37,9 @@ class Rollout(Model):
         description="Patch: each workload is patched once. Admission: the API server adds the same to new pods of any "
         "kind by a MutatingAdmissionPolicy (Kubernetes 1.36), and no workload is written; see docs/admission.md.",
     )
-    max_concurrent: Annotated[int, Schema(minimum=1, maximum=100)] = Field(
-        default=5, description="Workloads that may roll out at once because of us."
+    max_concurrent: Annotated[int, Schema(minimum=1, maximum=10000)] = Field(
+        default=5,
+        description="Workloads that may roll out at once because of us. A large number means that nobody waits for a turn.",
     )
     health_timeout: Annotated[str, duration("10s", "1h")] = Field(
         default="5m",
