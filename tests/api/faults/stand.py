@@ -73,6 +73,11 @@ class Stand:
         """How many patches of *workload* the API server has accepted from it."""
         return len(self.proxy.asked(rf"^PATCH .*/deployments/{workload}\?", status=range(200, 300)))
 
+    async def patched_once(self, workload: str) -> None:
+        """It has written *workload*, and not again. The write may be seen before the proxy has its answer."""
+        await eventually(lambda: self.patches(workload), within=30)
+        assert self.patches(workload) == 1
+
     async def well(self) -> None:
         """It runs, and says so."""
         assert self.process is not None

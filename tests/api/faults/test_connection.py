@@ -30,7 +30,7 @@ def is_patch_of(name):
 async def injected_once(place, stand, name):
     live = await eventually(lambda: place.injected(name), within=45)
     assert live["metadata"]["generation"] == 2
-    assert stand.patches(name) == 1
+    await stand.patched_once(name)
     await stand.well()
 
 

@@ -71,7 +71,7 @@ async def test_a_webhook_that_cannot_be_called_is_told_and_outlived(place, rollo
         await place.client._json("DELETE", WEBHOOKS.path(None, "hooked"))
     live = await eventually(lambda: place.injected("hooked"), within=60)
     assert live["metadata"]["generation"] == 2
-    assert stand.patches("hooked") == 1
+    await stand.patched_once("hooked")
     told.no_flood()
 
 
@@ -84,7 +84,7 @@ async def test_a_policy_that_denies_our_patch_is_told_in_its_own_words(place, ro
         (line, *_) = [line for line in told.lines("reconcile failed") if line["key"].endswith("/denied")]
         assert denial in line["error"]
     await eventually(lambda: place.injected("denied"), within=60)
-    assert stand.patches("denied") == 1
+    await stand.patched_once("denied")
     told.no_flood()
 
 
@@ -97,7 +97,7 @@ async def test_one_that_is_made_anew_under_our_hands_gets_one_patch_of_its_own(p
         live = await eventually(lambda: place.injected("twice"), within=45)
     assert first["metadata"]["uid"] != second["metadata"]["uid"] == live["metadata"]["uid"]
     assert live["metadata"]["generation"] == 2
-    assert stand.patches("twice") == 1
+    await stand.patched_once("twice")
     told.no_flood()
 
 
