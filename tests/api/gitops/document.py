@@ -40,7 +40,7 @@ which the operator has written another value before. Once is enough, and then th
 `may not be specified when 'value' is not empty`: the API server merges what you write with the value that is there, and refuses both
 beside each other, whatever the tool and with force too. Opt out, apply, opt in again:
 
-    kubectl annotate deployment NAME grpctracing.dev/inject=false       # then let the tool apply, and:
+    kubectl annotate deployment NAME grpctracing.dev/inject=false --overwrite    # then let the tool apply, and:
     kubectl annotate deployment NAME grpctracing.dev/inject-
 
 From then on the name is yours. Flux takes the annotation away by itself when it applies. `kubectl edit` and `replace` need none of this.
