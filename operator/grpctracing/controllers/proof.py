@@ -22,8 +22,9 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from grpctracing.collector import NAME
+from grpctracing.controllers.scrape import parse, series
 from grpctracing.injection import State
-from grpctracing.injection.kinds import KINDS, REPLICA_SET, kind_of
+from grpctracing.injection.kinds import REPLICA_SET, kind_of
 from grpctracing.injection.revisions import is_of, newest
 from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import errors
@@ -31,34 +32,24 @@ from grpctracing.kube.apply import find
 from grpctracing.kube.resources import PODS, SERVICES, Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from grpctracing.controllers.pods import Pods
+    from grpctracing.controllers.scrape import Counts
     from grpctracing.controllers.world import World
     from grpctracing.kube.resources import JSON
 
 log = logging.getLogger(__name__)
 
-SERIES: Final = "grpctracing_proof_calls_total{"
-METRIC: Final = re.compile(
-    rf"^{re.escape(SERIES)}(?P<labels>.*)\}} (?P<value>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.MULTILINE
-)
-LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 NEWEST: Final = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
 TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 AT_ONCE: Final = 16
-LARGEST: Final = 8 * 2**20
-"""Bytes of the proof metric that are read from one Collector: what answers there need not be one."""
 POD_PREFIX: Final = 58
 """Characters of a pod's name that come from its ReplicaSet and the dash behind it (k8s.io/apiserver, names.generate)."""
 
 POD_NAME: Final = re.compile(r"[a-z0-9][-.a-z0-9]{0,252}")
 PODS_AT_ONCE: Final = 5
 """Pods of one workload that are asked about after one scrape."""
-WORKLOAD_LABELS: Final = {kind.name: kind.attribute.replace(".", "_") for kind in KINDS.values()}
-
-Counts = dict[str, float]
-"""What tells the template → spans: the ReplicaSet (as the pods' names tell it), or name and uid of the pod."""
 
 
 @dataclass(slots=True)
@@ -213,19 +204,6 @@ class Proof:
                 self.changed(key)
 
 
-async def series(body: aiohttp.StreamReader) -> str:
-    """Return the lines of a scrape that are about proof. Raises ValueError where no Collector would say that much."""
-    kept: list[bytes] = []
-    size = 0
-    async for line in body:
-        if line.startswith(SERIES.encode()):
-            kept.append(line)
-            size += len(line)
-        if size > LARGEST:
-            raise ValueError(f"more than {LARGEST} bytes of proof")
-    return b"".join(kept).decode("utf-8", "replace")
-
-
 def newest_replica_set(deployment: JSON) -> str | None:
     """Return the present ReplicaSet as pods' names tell it, once its rollout has begun; None where nothing names it.
 
@@ -235,26 +213,6 @@ def newest_replica_set(deployment: JSON) -> str | None:
         if condition["type"] == "Progressing" and (found := NEWEST.search(condition.get("message", ""))):
             return f"{found[1]}-"[:POD_PREFIX].rpartition("-")[0]
     return None
-
-
-def parse(text: str) -> dict[tuple[str, str], Counts]:
-    """Return kind and name of workloads → what tells the template → spans of one scrape."""
-    found: dict[tuple[str, str], Counts] = {}
-    for labels, value in samples(text):
-        kind = next((kind for kind, attribute in WORKLOAD_LABELS.items() if labels.get(attribute)), None)
-        pod = labels.get("k8s_pod_name")
-        if kind is not None and pod:
-            counts = found.setdefault((kind, labels[WORKLOAD_LABELS[kind]]), {})
-            by_name = KINDS[kind].keeps == REPLICA_SET
-            source = pod.rpartition("-")[0] if by_name else f"{pod}/{labels.get('k8s_pod_uid', '')}"
-            counts[source] = counts.get(source, 0.0) + value
-    return found
-
-
-def samples(text: str) -> Iterator[tuple[dict[str, str], float]]:
-    """Yield labels and value of each sample of the proof metric."""
-    for match in METRIC.finditer(text):
-        yield dict(LABEL.findall(match["labels"])), float(match["value"])
 
 
 def digest(deployment: JSON) -> str:

@@ -12,7 +12,8 @@ from aiohttp import web
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.history import History
 from grpctracing.controllers.pods import Pods
-from grpctracing.controllers.proof import Proof, parse
+from grpctracing.controllers.proof import Proof
+from grpctracing.controllers.scrape import parse
 from grpctracing.controllers.world import World
 from grpctracing.injection import Action, Reason, State, Verdict
 from grpctracing.kube.resources import Key
