@@ -122,7 +122,8 @@ async def crowd(
 async def rolling(fleet: Fleet, controller: Controller, proxy: Proxy) -> dict[str, Any]:
     """Return what follows a change of all GrpcTracings that needs the template of each Deployment."""
     versions = dict(controller.versions)
-    names = [key for key in controller.patched if int(key.namespace.rpartition("-")[2] or 0) < TRACED]
+    traced = {namespace(number) for number in range(TRACED)}
+    names = [key for key in controller.patched if key.namespace in traced]
     before, began = proxy.taken(), time.monotonic()
     patch = {"spec": tracing("http://collector.elsewhere:4317")["spec"]}
     for number in range(TRACED):

@@ -31,7 +31,7 @@ from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
 from grpctracing.kube.informer import Informer
 from grpctracing.kube.queue import Queue
-from grpctracing.kube.resources import GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
+from grpctracing.kube.resources import CONFIG_MAPS, GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -173,8 +173,11 @@ class Engine:
                 yield self._informer(resource, self.world.owned[resource.kind], namespace, OWNED_SELECTOR)
 
     def _informer(self, resource: Resource, store: Store, namespace: str | None, selector: str = "") -> Informer:
-        resync = self.settings.resync_seconds
-        return Informer(self.client, resource, store, namespace=namespace, selector=selector, resync=resync)
+        found = Informer(self.client, resource, store, namespace=namespace, selector=selector)
+        found.resync = self.settings.resync_seconds
+        if resource is CONFIG_MAPS:  # of a quarter of a MiB each
+            found.page = 20
+        return found
 
     def _listen(self) -> None:
         for store in self.world.workloads.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import TYPE_CHECKING, Final
 
 from grpctracing.settings import SettingsError
@@ -24,8 +25,10 @@ def load(folder: Path) -> dict[str, str]:
     modules = sorted((folder / PACKAGE).glob("*.py"))
     if not stub.is_file() or not modules:
         raise SettingsError(f'GRPCTRACING_PAYLOAD_DIR: "{folder}" has no {STUB} with a folder {PACKAGE} beside it')
-    payload = {STUB: stub.read_text("utf-8")}
-    payload |= {f"{PACKAGE}.{module.name}": module.read_text("utf-8") for module in modules}
+    files = {STUB: stub, **{f"{PACKAGE}.{module.name}": module for module in modules}}
+    payload = {
+        key: sys.intern(file.read_text("utf-8")) for key, file in files.items()
+    }  # as the copies that are watched
     if (size := sum(len(text.encode()) for text in payload.values())) > LARGEST:
         raise SettingsError(f"the payload has {size} bytes; a ConfigMap holds {LARGEST}")
     return payload

@@ -6,6 +6,7 @@ wrote last. The test beside this module holds it to one promise: a decision on t
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from grpctracing.controllers.ownership import is_own
@@ -28,6 +29,12 @@ def project(deployment: JSON) -> JSON:
     books = [entry for record in metadata.get("managedFields") or () if (entry := owners(record)) is not None]
     spec = {field: value for field, value in deployment["spec"].items() if field not in UNREAD}
     return {**deployment, "metadata": {**metadata, "managedFields": books}, "spec": spec}
+
+
+def share(config_map: JSON) -> JSON:
+    """Return a ConfigMap whose texts are kept once, however many have them: each namespace has a copy of the whole bootstrap."""
+    data = {sys.intern(name): sys.intern(text) for name, text in (config_map.get("data") or {}).items()}
+    return {**config_map, "data": data} if data else config_map
 
 
 def owners(record: Mapping[str, Any]) -> JSON | None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from grpctracing.api import GrpcTracing
 from grpctracing.controllers.ownership import controllers, is_own, owner_of
-from grpctracing.controllers.projection import project
+from grpctracing.controllers.projection import project, share
 from grpctracing.injection import names
 from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED, WORKLOADS, Key, key_of
 from grpctracing.kube.store import Store
@@ -31,9 +31,13 @@ class Unreadable(Exception):  # noqa: N818 - a fact about an object that a newer
 class World:
     """All caches, by kind. *workloads* are everybody's; *owned* holds what carries our label."""
 
-    workloads: dict[str, Store] = field(default_factory=lambda: {each.kind: Store(project) for each in WORKLOADS})
+    workloads: dict[str, Store] = field(
+        default_factory=lambda: {each.kind: Store(project, packed=True) for each in WORKLOADS}
+    )
     tracings: Store = field(default_factory=Store)
-    owned: dict[str, Store] = field(default_factory=lambda: {resource.kind: Store() for resource in OWNED})
+    owned: dict[str, Store] = field(
+        default_factory=lambda: {each.kind: Store(share) if each is CONFIG_MAPS else Store() for each in OWNED}
+    )
     _parsed: dict[Key, tuple[str, GrpcTracing]] = field(default_factory=dict)
 
     def tracing(self, key: Key) -> GrpcTracing | None:

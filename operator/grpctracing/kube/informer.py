@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = "500"
+PAGE: Final = 200
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
 SHORTEST_WATCH: Final = 1.0
@@ -40,6 +40,8 @@ class Informer:
     store: Store
     namespace: str | None = None
     selector: str = ""
+    page: int = PAGE
+    """Objects that are asked for at once: of all that a list holds, only a page is in memory as it came."""
     resync: float = 600.0
     watch_timeout: int = 290
     """Seconds after which the server is asked to end a watch: connections move on when API servers come and go."""
@@ -103,7 +105,7 @@ class Informer:
 
     async def _list(self) -> None:
         objects: dict[Key, JSON] = {}
-        query = {"limit": PAGE, "labelSelector": self.selector}
+        query = {"limit": str(self.page), "labelSelector": self.selector}
         while True:
             page = await self.client.page(self.resource, self.namespace, query)
             self._alive()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from grpctracing.kube import informer as module
-from grpctracing.kube.informer import Informer
+from grpctracing.kube.informer import PAGE, Informer
 from grpctracing.kube.resources import DEPLOYMENTS, Key
 from grpctracing.kube.store import Store
 from tests.unit.kube.fake_server import FakeServer, eventually, page, refusal, served, thing
@@ -51,7 +51,7 @@ async def test_pages_are_put_together():
     async with following(fake) as (store, _):
         assert names(store) == {"a", "b"}
         assert [query.get("continue") for _, _, query in fake.asked[:2]] == [None, "more"]
-        assert all(query["limit"] == "500" for _, _, query in fake.asked[:2])
+        assert all(query["limit"] == str(PAGE) for _, _, query in fake.asked[:2])
 
 
 async def test_a_list_is_projected_page_by_page_and_its_objects_once():
