@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from grpctracing.api import MAX_WORKLOADS, label
@@ -24,6 +25,8 @@ WORST_FIRST: Final = (
 )
 ON_PURPOSE: Final = frozenset({Reason.NOT_SELECTED, Reason.OPTED_OUT})
 LONGEST_MESSAGE: Final = 1024
+LARGEST_LISTING: Final = 20 << 10
+"""Bytes of JSON, of an object that is to stay below 64 KiB: the books of who wrote it take as much again."""
 
 Outcome = tuple[str, str, str]
 """Status, reason and message of a condition."""
@@ -145,10 +148,17 @@ def counts(workloads: Mapping[str, Verdict]) -> dict[str, int]:
 
 
 def listing(before: Mapping[str, Any], workloads: Mapping[str, Verdict], now: str) -> list[JSON]:
-    """Return the workloads for the status: worst first, then by name, as many as it may hold."""
+    """Return the workloads for the status: worst first, then by name, as many as it may hold; the others are counted."""
     told = {label(entry.get("kind", "Deployment"), entry["name"]): entry for entry in before.get("workloads") or ()}
     worst = sorted(workloads.items(), key=lambda item: (WORST_FIRST.index(item[1].state), item[0]))
-    return [workload(told.get(name), name, verdict, now) for name, verdict in worst[:MAX_WORKLOADS]]
+    found, room = [], LARGEST_LISTING
+    for name, verdict in worst[:MAX_WORKLOADS]:
+        line = workload(told.get(name), name, verdict, now)
+        room -= len(json.dumps(line))
+        if room < 0:
+            break
+        found.append(line)
+    return found
 
 
 def workload(before: Mapping[str, Any] | None, called: str, verdict: Verdict, now: str) -> JSON:

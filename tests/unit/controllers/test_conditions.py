@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from grpctracing.api import GrpcTracingStatus
@@ -95,3 +97,18 @@ def test_it_is_what_the_api_describes():
 def test_a_message_is_short_enough_for_the_api_server():
     found = status(obj(), GOOD, {"a": verdict(message="x" * 5000)}, NOW)
     assert len(found["workloads"][0]["message"]) <= 2048
+
+
+def test_ten_thousand_workloads_with_much_to_say_stay_within_bounds():
+    containers = tuple(f"{number:063}" for number in range(20))
+    workloads = {
+        f"{number:0253}": verdict(State.INJECTED, Reason.NO_SPANS, "é" * 2000, service="s" * 500, containers=containers)
+        for number in range(9_999)
+    }
+    workloads["broken"] = verdict(State.DEGRADED, Reason.REFUSED, "no")
+    told = status(obj(), Facts(), workloads, "2026-01-01T00:00:00Z")
+    assert len(json.dumps(told)) < 32 << 10
+    assert told["workloads"][0]["name"] == "broken"
+    assert len(told["workloads"]) > 1
+    assert told["counts"]["matched"] == 10_000
+    assert told["counts"]["injected"] == 9_999
