@@ -3,7 +3,7 @@
 A StatefulSet waits for a pod to be ready before it replaces another one, also when the broken pod is of a template that has
 been taken back ("forced rollback" in Kubernetes' documentation): somebody has to delete that pod. It is ours to do so: it
 carries our injection, its workload does not any more, and it does not run. Under OnDelete pods are their user's to delete, so
-there it is told which. A pod of a Deployment, or of a DaemonSet that replaces its pods, needs nobody.
+there it is told which. Below a partition, pods are made of the template that they had. A pod of a Deployment, or of a DaemonSet that replaces its pods, needs nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from grpctracing.controllers.evidence import INTERVAL, STILL
 from grpctracing.injection.failure import broken
 from grpctracing.injection.guard import carries
-from grpctracing.injection.kinds import ON_DELETE, kind_of, update_type
+from grpctracing.injection.kinds import ON_DELETE, kind_of, partition, update_type
 from grpctracing.injection.revisions import owned_by
 from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import errors
@@ -59,24 +59,26 @@ class Leftovers:
             return False
         return failed or key in self._taken_out
 
-    async def clear(self, key: Key, workload: JSON, *, still: float, now: float, failed: bool) -> tuple[str, ...]:
+    async def clear(
+        self, key: Key, workload: JSON, *, still: float, now: float, failed: bool, planning: bool
+    ) -> tuple[str, ...]:
         """Delete what is ours to delete and return the names of the pods that are left to their user; raises nothing.
 
-        *still* is for how long the rollout has made no progress.
+        *still* is for how long the rollout has made no progress; *planning*: nothing is to be changed at present.
         """
         if not self.watches(key, workload, failed=failed):
             return ()
         looked, names = self._looked.get(key, (-math.inf, ()))
         if observed(workload) and still >= STILL and now - looked >= max(INTERVAL, still / 6):
             try:
-                names = await self._clear(workload, failed=failed)
+                names = await self._clear(workload, failed=failed, planning=planning)
             except errors.ApiError as error:
                 log.warning("pods not seen", extra={"workload": str(key), "error": str(error)})
             self._looked[key] = (now, names)
         return names
 
-    async def _clear(self, workload: JSON, *, failed: bool) -> tuple[str, ...]:
-        pods = await clear(self.pods, workload, failed=failed)
+    async def _clear(self, workload: JSON, *, failed: bool, planning: bool) -> tuple[str, ...]:
+        pods = await clear(self.pods, workload, failed=failed, planning=planning)
         for name in (name for name, deleted in pods.items() if deleted):
             log.info("broken pod deleted", extra={"workload": str(key_of(workload)), "pod": name})
             message = f"Deleted pod {name}, which broke with the injection: nothing else would have replaced it."
@@ -84,13 +86,15 @@ class Leftovers:
         return tuple(name for name, deleted in pods.items() if not deleted)
 
 
-async def clear(pods: Pods, workload: JSON, *, failed: bool = False) -> dict[str, bool]:
+async def clear(pods: Pods, workload: JSON, *, failed: bool = False, planning: bool = False) -> dict[str, bool]:
     """Delete the broken pods of one workload that are ours to delete; return each name, and whether it was. Raises ApiError."""
     found = {}
     for pod in await broken_pods(pods, workload, failed=failed):
         name = pod["metadata"]["name"]
+        if held_back(workload, pod):
+            continue  # would come back just as it is
         found[name] = False
-        if update_type(workload) == ON_DELETE:
+        if planning or update_type(workload) == ON_DELETE:
             continue
         try:
             await pods.client.delete(PODS, pod)
@@ -112,6 +116,13 @@ async def broken_pods(pods: Pods, workload: JSON, *, failed: bool) -> list[JSON]
         and carries({"spec": {"template": pod}})
         and broken(pod, judged=failed)
     ]
+
+
+def held_back(workload: JSON, pod: JSON) -> bool:
+    """Tell whether a pod is below its StatefulSet's partition, so that its successor would have the old template, too."""
+    ordinal = pod["metadata"]["name"].rpartition("-")[2]
+    first = (workload["spec"].get("ordinals") or {}).get("start") or 0
+    return ordinal.isdecimal() and int(ordinal) < first + partition(workload)
 
 
 def old(workload: JSON) -> str:

@@ -100,7 +100,10 @@ class WorkloadController:
                 failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
                 if key.kind:
                     failed = self.memory.has_failed(key)
-                    left = await self.leftovers.clear(key, deployment, still=still, now=now, failed=failed)
+                    planning = self._planning(deployment)
+                    left = await self.leftovers.clear(
+                        key, deployment, still=still, now=now, failed=failed, planning=planning
+                    )
             outcome = await settle(
                 self.client,
                 deployment,
@@ -181,6 +184,12 @@ class WorkloadController:
             if undone:
                 verdict = decide(replace(seen, undone=undone))
         return verdict
+
+    def _planning(self, workload: JSON) -> bool:
+        """Tell whether the object that a workload belongs to changes nothing at present; raises Unreadable."""
+        tracings = self.world.tracings_in(workload["metadata"]["namespace"])
+        tracing = governing(workload, [each for each in tracings if each.metadata.deletion_timestamp is None])
+        return tracing is not None and tracing.spec.rollout.mode == "Plan"
 
     def _ended_for(self, key: Key, deployment: JSON, now: float) -> float:
         """Return for how many seconds its rollout has been over by its own books, else as it was watched; 0 while it runs."""

@@ -64,8 +64,7 @@ def of_deployment(workload: Object) -> Numbers:
 def of_stateful_set(workload: Object) -> Numbers:
     """Read a StatefulSet: pods below `partition` stay as they are, all of them under OnDelete."""
     status, desired = workload.get("status") or {}, workload["spec"].get("replicas", 1)
-    partition = ((workload["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
-    replaced = 0 if update_type(workload) == ON_DELETE else max(desired - partition, 0)
+    replaced = 0 if update_type(workload) == ON_DELETE else max(desired - partition(workload), 0)
     return Numbers(desired, replaced, *counted(status, "updatedReplicas", "replicas", "availableReplicas"))
 
 
@@ -82,6 +81,11 @@ def of_daemon_set(workload: Object) -> Numbers:
 def update_type(workload: Object) -> str:
     """Return the type of the workload's update strategy; empty where it does not say."""
     return str((workload["spec"].get("updateStrategy") or {}).get("type") or "")
+
+
+def partition(workload: Object) -> int:
+    """Return how many pods of a StatefulSet, the first ones, keep the template that they have; 0 for other kinds."""
+    return int(((workload["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0)
 
 
 def counted(status: Object, *fields: str) -> tuple[int, int, int]:
