@@ -137,6 +137,8 @@ class WorkloadController:
         """Decide and report in one go: no other worker can take the same rollout slot in between."""
         verdict = self._hold(key, self._decide(key, deployment, inherited, failure, left))
         self._probe(key, deployment, verdict)
+        if verdict.action is Action.INJECT and not self.budgets.fresh(key.namespace):
+            return verdict  # `_prepare` asks for the budgets first: nothing is being patched, and no slot is taken
         if verdict.action in WRITES and self.board.refused(key):
             return verdict  # tried again now and then: until it is accepted, nothing has changed that could be told
         before = self.board.report(key, verdict)
