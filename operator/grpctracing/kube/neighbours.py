@@ -99,7 +99,7 @@ class Neighbours:
 
     async def give_way(self) -> None:
         """Return when no other operator is in the way, however long that takes."""
-        while (trouble := await self._look()) is not None:
+        while (trouble := await self._answer()) is not None:
             if trouble != self.trouble:
                 log.error("waiting: %s", trouble, extra={"lease": str(self.own)})
             self.trouble = trouble
@@ -108,9 +108,20 @@ class Neighbours:
 
     async def insist(self) -> None:
         """Look once more, now that others can see our own claim; raises Outranked. Of two that began together one stays."""
-        if (trouble := await self._look()) is not None:
+        if (trouble := await self._answer()) is not None:
             log.error("stopping: %s", trouble, extra={"lease": str(self.own)})
             raise Outranked(trouble)
+        self.trouble = None
+
+    async def _answer(self) -> str | None:
+        """Look until the API server has answered: what only can't be asked at present is not free."""
+        while True:
+            try:
+                return await self._look()
+            except errors.ApiError as error:
+                self.trouble = f"can't look for other operators: {error}"
+                log.warning("can't look for other operators yet", extra={"error": str(error)})
+                await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
 
     async def _look(self) -> str | None:
         claims = [claim for lease in await self._leases() if (claim := Claim.of(lease)) is not None]
@@ -120,12 +131,17 @@ class Neighbours:
         return in_the_way(self.claim, claims)
 
     async def _leases(self) -> list[JSON]:
-        """Return the Leases of operators, as far as they may be seen: those of other namespaces take a ClusterRole."""
+        """Return the Leases of operators, as far as they may be seen: those of other namespaces take a ClusterRole.
+
+        Raises ApiError where asking again may help.
+        """
         found: dict[Key, Any] = {}
         for namespace in {*self.namespaces, self.own.namespace} if self.namespaces else {None}:
             try:
                 leases = await self.client.list(LEASES, namespace, selector=OWNED_SELECTOR)
             except errors.ApiError as error:
+                if not error.is_refusal:
+                    raise
                 log.warning(
                     "can't look for other operators", extra={"namespace": namespace or "*", "error": str(error)}
                 )

@@ -6,8 +6,10 @@ import itertools
 
 import pytest
 
-from grpctracing.kube.neighbours import Claim, in_the_way
+from grpctracing.kube import neighbours
+from grpctracing.kube.neighbours import Claim, Neighbours, Outranked, in_the_way
 from grpctracing.kube.resources import Key
+from tests.unit.kube.fake_server import FakeServer, page, refusal, served
 
 FIRST, SECOND = Key("grpctracing-system", "first"), Key("tracing", "second")
 
@@ -71,3 +73,19 @@ def test_whatever_three_operators_claim_no_two_work_in_one_namespace():
         working = [own for own in claims if in_the_way(own, claims) is None]
         assert working
         assert all(one.overlaps(other) is None for one, other in itertools.combinations(working, 2))
+
+
+async def test_a_server_that_does_not_answer_has_not_said_that_nobody_is_there(monkeypatch):
+    monkeypatch.setattr(neighbours, "PAUSE", 0.01)
+    lease = {"metadata": {"namespace": FIRST.namespace, "name": FIRST.name, "annotations": claim(FIRST).notes}}
+    async with served(FakeServer(lists=[refusal(503), refusal(500), page(1, lease)])) as client:
+        with pytest.raises(Outranked, match=str(FIRST)):
+            await Neighbours(client, SECOND, ()).insist()
+
+
+async def test_one_that_may_not_look_works_all_the_same():
+    async with served(FakeServer(lists=[refusal(403), refusal(403)])) as client:
+        own = Neighbours(client, SECOND, ())
+        await own.give_way()
+        await own.insist()
+    assert own.trouble is None
