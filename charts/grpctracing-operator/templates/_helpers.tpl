@@ -141,7 +141,7 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no RBAC object, no pod but its own short ones. */}}
+{{/* What the operator does in a namespace that it works in, and nothing else. No Secret, no RBAC object. */}}
 {{- define "grpctracing.rules" -}}
 - apiGroups: [grpctracing.dev]
   resources: [grpctracings]

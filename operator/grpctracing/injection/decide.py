@@ -45,7 +45,7 @@ class Seen:
     """The world as the caches show it.
 
     *deployment* is the whole live object; *tracings* all valid ones of its namespace. *undone* counts how often somebody
-    else took our injection out in the last hours while nothing else changed, *progressing* the other workloads of the same GrpcTracing that
+    else took our injection out in the last hours while no image changed, *progressing* the other workloads of the same GrpcTracing that
     roll out because of us. *spans_seen* is None where no proof can be had (External), *heard_for* how long (s) the managed
     Collector has been answering the question (None: it does not). *failed_since* is how long (s) the
     rollout has been incomplete without any progress, *healthy_for* how long it has been complete, *ended_for* how long ago it
@@ -160,7 +160,7 @@ def contested(seen: Seen) -> Verdict:
         Action.NOTHING,
         State.DEGRADED,
         Reason.CONTESTED,
-        f"Something else undid what was written {seen.undone} times while nothing else changed, so it is left alone. Let "
+        f"Something else undid what was written {seen.undone} times while no image changed, so it is left alone. Let "
         f"the tool that owns this {kind_of(seen.deployment).name} apply its manifest instead of replacing the object (field "
         f"manager {names.FIELD_MANAGER} is ours), set spec.rollout.strategy to Admission, or annotate it {names.INJECT}=false.",
     )
