@@ -98,12 +98,8 @@ class WorkloadController:
                 ended_for = self._ended_for(key, deployment, now)
                 still = self.history.failed_since(key, deployment, now)
                 failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
-                if key.kind:
-                    failed = self.memory.has_failed(key)
-                    planning = self._planning(deployment)
-                    left = await self.leftovers.clear(
-                        key, deployment, still=still, now=now, failed=failed, planning=planning
-                    )
+            if key.kind:
+                left = await self._clear(key, deployment)
             outcome = await settle(
                 self.client,
                 deployment,
@@ -130,6 +126,15 @@ class WorkloadController:
         if key.kind and self.leftovers.watches(key, outcome.deployment, failed=self.memory.has_failed(key)):
             return min(outcome.verdict.requeue or LOOK_SECONDS, LOOK_SECONDS)
         return outcome.verdict.requeue
+
+    async def _clear(self, key: Key, workload: JSON) -> tuple[str, ...]:
+        """See to pods that broke with an injection which is out; the object that it was of may be gone. Raises Unreadable."""
+        failed = self.memory.has_failed(key)
+        if not self.leftovers.watches(key, workload, failed=failed):
+            return ()
+        now, planning = self.clock(), self._planning(workload)
+        still = self.history.failed_since(key, workload, now)
+        return await self.leftovers.clear(key, workload, still=still, now=now, failed=failed, planning=planning)
 
     def _think(
         self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None, left: tuple[str, ...]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from grpctracing.controllers.board import Board
+from grpctracing.controllers.evidence import STILL
 from grpctracing.controllers.leftovers import clear
 from grpctracing.controllers.pods import Pods
+from grpctracing.controllers.preflight import Preflight
+from grpctracing.controllers.proof import Proof
+from grpctracing.controllers.transitions import Transitions
+from grpctracing.controllers.workload import WorkloadController
+from grpctracing.controllers.world import World
 from grpctracing.injection import names
+from grpctracing.kube.events import Recorder
+from grpctracing.kube.resources import key_of
 from tests.unit.injection.test_kinds import ON_DELETE, PARTITION, stateful_set
 
 
@@ -50,3 +59,25 @@ async def test_a_pod_is_deleted_where_that_helps_and_is_ours_to_do(workload, pla
     found = await clear(Pods(cluster), workload, planning=planning)
     assert cluster.deleted == deleted
     assert [name for name, done in found.items() if not done] == told
+
+
+async def test_it_is_deleted_also_when_no_tracing_object_is_left_in_the_namespace():
+    cluster, world, now = Cluster(2), World(), [1000.0]
+    workload = stateful_set(updated=0, available=2)
+    world.of(key := key_of(workload)).put(workload)
+    proof, preflight = Proof(world, "", 0.0, print, Pods(cluster)), Preflight(cluster, world, {}, print)
+    controller = WorkloadController(
+        cluster,
+        world,
+        Board(lambda _: None),
+        proof,
+        Transitions(Recorder(cluster)),
+        {},
+        preflight,
+        clock=lambda: now[0],
+    )
+    controller.leftovers.took_out(key)
+    await controller.reconcile(key)
+    now[0] += STILL
+    await controller.reconcile(key)
+    assert cluster.deleted == ["db-2"]
