@@ -39,7 +39,11 @@ class Arguments:
 
     def of(self, function):
         """Return what *function* gives for them."""
-        return function(*self.args, **self.kwargs)
+        try:
+            return function(*self.args, **self.kwargs)
+        except BaseException as error:
+            unseen(error)
+            raise
 
 
 class Kinds:
