@@ -63,7 +63,7 @@ class Tally:
             print("| " + " | ".join(map(str, (step, *numbers, sum(numbers), self.extra[step]))) + " |")
         print(f"{self.kills.total()} kills, {len(self.wrong)} differences, {sum(self.extra.values())} extra rollouts")
         for line in self.wrong:
-            print(f"  {line}")
+            print(f"  {line[:400]}")
 
 
 @dataclass
