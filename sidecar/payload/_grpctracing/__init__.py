@@ -22,6 +22,7 @@ from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
 __version__ = "0.1.0"
 
 here = ""
+channels = None  # grpc's own functions that make channels, as they are before anybody wraps them, see activate
 
 
 _kept = {}

@@ -5,6 +5,8 @@ reconnect backoff, because a Collector that comes back should be found in second
 no thread of their own. They run with `context.suppressed` set, so our hooks let them pass.
 """
 
+import sys
+
 from . import decode, log
 from .exporter import FAILED, RETRY, SENT, Outcome
 
@@ -45,13 +47,14 @@ class GrpcTransport:
     def _connect(self):
         import grpc
 
+        insecure, secure = sys.modules[__package__].channels or (grpc.insecure_channel, grpc.secure_channel)
         where = self._endpoint
         compression = grpc.Compression.Gzip if where.gzip else None
         if where.tls:
             credentials = grpc.ssl_channel_credentials(_read(where.ca), _read(where.key), _read(where.certificate))
-            channel = grpc.secure_channel(where.target, credentials, _OPTIONS, compression)
+            channel = secure(where.target, credentials, _OPTIONS, compression)
         else:
-            channel = grpc.insecure_channel(where.target, _OPTIONS, compression)
+            channel = insecure(where.target, _OPTIONS, compression)
         self._methods = {
             signal: channel.unary_unary(method, request_serializer=None, response_deserializer=None)
             for signal, method in _METHODS.items()
