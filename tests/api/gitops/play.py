@@ -115,7 +115,8 @@ class Stage:
             seen = cached is not None and cached["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
             verdict = self.engine.board._verdicts.get(key)
             states = {State.SKIPPED} if opted_out else {State.INJECTED, State.DEGRADED}
-            if seen and key not in queue._waiting | queue._working and verdict and verdict.state in states:
+            at_rest = key not in queue._ready and key not in queue._working
+            if seen and at_rest and verdict and verdict.state in states:
                 return await self.both()
             assert asyncio.get_running_loop().time() < end, f"{self.persona.name} has no rest: {verdict}"
             await asyncio.sleep(0.2)
@@ -164,7 +165,8 @@ class Admitted(Stage):
             current = (
                 cached is not None and cached["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
             )
-            return (live, twin) if policy and current and key not in queue._waiting | queue._working else None
+            at_rest = key not in queue._ready and key not in queue._working
+            return (live, twin) if policy and current and at_rest else None
 
         return await running.eventually(seen, within=PATIENCE)
 
