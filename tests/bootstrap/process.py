@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PAYLOAD = ROOT / "sidecar" / "payload"
 APPS = Path(__file__).resolve().parent / "apps"
 _NOT_OURS = ("OTEL_", "GRPCTRACING_", "PYTHON")
+# What grpc.aio's server prints now and then of calls that are cut off, without the payload as well: the first in 34 of 45 processes, the second in 4 of 30.
+GRPC_PRINTS = re.compile(
+    r"""Traceback \(most recent call last\):
+  File "\S+/aio/server\.pyx\.pxi", line \d+, in grpc\._cython\.cygrpc\._schedule_rpc_coro
+asyncio\.exceptions\.CancelledError
+|\S+:\d+: RuntimeWarning: coroutine 'Queue\.put' was never awaited
+(?:  .*\n)?(?:RuntimeWarning: Enable tracemalloc .*\n)?"""
+)
 
 
 @dataclass(frozen=True, slots=True)

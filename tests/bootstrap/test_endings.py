@@ -1,7 +1,6 @@
 """Every ending is told right, once, on both sides: each row of the table, for each kind of call, sync and asyncio, in each way to call and to serve."""
 
 import json
-import re
 from collections import Counter
 from contextlib import ExitStack, suppress
 
@@ -11,7 +10,7 @@ from tests.bootstrap.endings import document
 from tests.bootstrap.endings.expect import right, span_of
 from tests.bootstrap.endings.processes import launch
 from tests.bootstrap.endings.table import CALLS, cells
-from tests.bootstrap.process import wait
+from tests.bootstrap.process import GRPC_PRINTS, wait
 from tests.bootstrap.receiver import Receiver
 
 # "sync-other": with_call, and streams without a thread of grpc's. "aio-threads": handlers that are plain functions, and messages read and written one by one.
@@ -19,14 +18,6 @@ WAYS = {"sync": "sync", "sync-other": "sync", "aio": "aio", "aio-threads": "aio"
 HOOKS = ("internal", "public")
 BOTH = [(hooks, way) for hooks in HOOKS for way in WAYS]
 CELLS = [(*both, case) for both in BOTH for case in cells(CALLS, WAYS[both[1]], both[1])]
-# What grpc.aio's server prints now and then of calls that are cut off, without the payload as well: the first in 34 of 45 processes, the second in 4 of 30.
-GRPC_PRINTS = re.compile(
-    r"""Traceback \(most recent call last\):
-  File "\S+/aio/server\.pyx\.pxi", line \d+, in grpc\._cython\.cygrpc\._schedule_rpc_coro
-asyncio\.exceptions\.CancelledError
-|\S+:\d+: RuntimeWarning: coroutine 'Queue\.put' was never awaited
-(?:  .*\n)?(?:RuntimeWarning: Enable tracemalloc .*\n)?"""
-)
 
 
 def wanted_spans(way):

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.bootstrap.process import PAYLOAD, Ended, start, wait
+from tests.bootstrap.process import GRPC_PRINTS, PAYLOAD, Ended, start, wait
 from tests.bootstrap.transparency.bench import without_ours
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def _ended(process: subprocess.Popen[str], version: Version) -> Ended:
 
 def _told(code: int, out: str, err: str, version: Version) -> Ended:
     """Return an Ended without what differs between two plain runs, or cannot be equal."""
-    return Ended(code, _ADDRESS.sub("0x", out), without_ours(_ADDRESS.sub("0x", err), version))
+    err = GRPC_PRINTS.sub("", without_ours(_ADDRESS.sub("0x", err), version))
+    return Ended(code, _ADDRESS.sub("0x", out), err)
 
 
 def _version(python: str) -> Version:
