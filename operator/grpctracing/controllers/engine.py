@@ -30,6 +30,7 @@ from grpctracing.controllers.world import World
 from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
 from grpctracing.kube.informer import Informer
+from grpctracing.kube.lease import Lost
 from grpctracing.kube.queue import Queue
 from grpctracing.kube.resources import CONFIG_MAPS, GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
 
@@ -248,7 +249,12 @@ class Engine:
         if self.elector is not None:
             await self.elector.acquire()
         if self.neighbours is not None:
-            await self.neighbours.insist()
+            try:
+                async with asyncio.timeout(self.settings.lease_seconds):
+                    await self.neighbours.insist()
+            except TimeoutError:
+                log.error("stopping: the Lease ran out before it was known whether another operator is there")  # noqa: TRY400
+                raise Lost from None
 
 
 def is_change(before: JSON | None, after: JSON | None) -> bool:
