@@ -91,7 +91,8 @@ class TracingController:
         living = [other for other in tracings if other.metadata.deletion_timestamp is None]
         namespace, name = tracing.metadata.namespace, tracing.metadata.name
         remembered = records(self.world.tracings.get(Key(namespace, name)))
-        workloads = [obj for store in self.world.workloads.values() for obj in store.in_namespace(namespace)]
+        # read only where it matters: they are packed
+        workloads = (obj for store in self.world.workloads.values() for obj in store.in_namespace(namespace))
         failed = still_failed(remembered.values(), workloads, payload.digest(self.owned.payload)) if remembered else ()
         return await self.admission.ensure(tracing, living, facts, failed)
 

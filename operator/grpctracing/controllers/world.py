@@ -27,12 +27,17 @@ class Unreadable(Exception):  # noqa: N818 - a fact about an object that a newer
     """A GrpcTracing can't be understood. Its workloads stay as they are: a guess could revert them all."""
 
 
+def is_users(workload: JSON) -> bool:
+    """Tell whether a workload is not one that we made."""
+    return not is_own(workload)
+
+
 @dataclass(slots=True)
 class World:
     """All caches, by kind. *workloads* are everybody's; *owned* holds what carries our label."""
 
     workloads: dict[str, Store] = field(
-        default_factory=lambda: {each.kind: Store(project, packed=True) for each in WORKLOADS}
+        default_factory=lambda: {each.kind: Store(project, packed=is_users) for each in WORKLOADS}
     )
     tracings: Store = field(default_factory=Store)
     owned: dict[str, Store] = field(
@@ -80,7 +85,7 @@ class World:
     def workloads_in(self, namespace: str) -> Iterator[Key]:
         """Yield the keys of a namespace's workloads, without our own."""
         for store in self.workloads.values():
-            yield from (key_of(obj) for obj in store.in_namespace(namespace) if not is_own(obj))
+            yield from store.packed_in(namespace)
 
     def owned_by(self, key: Key) -> Iterator[JSON]:
         """Yield what was made for a GrpcTracing, whether or not that one still exists.
@@ -88,7 +93,7 @@ class World:
         Labels alone do not tell: a copy of the Collector that a user keeps may carry them, but no owner reference.
         """
         for store in (*self.owned.values(), self.deployments):
-            for obj in store.in_namespace(key.namespace):
+            for obj in store.whole_in(key.namespace):
                 if is_own(obj) and owner_of(obj) == key and any(controllers(obj)):
                     yield obj
 

@@ -104,7 +104,7 @@ class Informer:
             log.info("watch works again", extra={**self._fields(), "after_seconds": round(seconds, 1)})
 
     async def _list(self) -> None:
-        objects: dict[Key, JSON] = {}
+        objects: dict[Key, JSON | bytes] = {}
         query = {"limit": str(self.page), "labelSelector": self.selector}
         while True:
             page = await self.client.page(self.resource, self.namespace, query)
@@ -112,7 +112,7 @@ class Informer:
             for obj in page.get("items") or ():
                 # Items of a list come without their type, which a PATCH body and an event's reference need.
                 obj.update(apiVersion=self.resource.api_version, kind=self.resource.kind)
-                objects[key_of(obj)] = self.store.project(obj)
+                objects[key_of(obj)] = self.store.prepared(obj)
             token = page["metadata"].get("continue")
             if not token:
                 break

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import marshal
 import zlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from grpctracing.kube.resources import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from grpctracing.kube.resources import JSON
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 class Store:
     """Objects of one kind. Readers must not change what they get: it may be the cache itself.
 
-    *packed*: each object is kept as compressed bytes, for kinds of which there are many and few are looked at. Reading one takes
-    some 20 µs, and ten thousand Deployments take 15 MB instead of 190.
+    *packed* tells which objects are kept as compressed bytes: of kinds of which there are many, those that are rarely looked at.
+    Reading one takes tens of µs, so nobody reads a whole namespace of them; ten thousand Deployments take 15 MB instead of 190.
     """
 
-    def __init__(self, project: Callable[[JSON], JSON] = lambda obj: obj, *, packed: bool = False) -> None:
+    def __init__(
+        self, project: Callable[[JSON], JSON] = lambda obj: obj, *, packed: Callable[[JSON], bool] = lambda _: False
+    ) -> None:
         self.project = project
-        self._pack: Callable[[JSON], Any] = pack if packed else lambda obj: obj
-        self._unpack: Callable[[Any], JSON] = unpack if packed else lambda obj: obj
-        self._objects: dict[str, dict[str, tuple[Key, Any]]] = {}
+        self._packed = packed
+        self._objects: dict[str, dict[str, tuple[Key, JSON | bytes]]] = {}
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -38,11 +39,19 @@ class Store:
     def get(self, key: Key) -> JSON | None:
         """Return the object, or None."""
         found = self._objects.get(key.namespace, {}).get(key.name)
-        return None if found is None else self._unpack(found[1])
+        return None if found is None else unpack(found[1])
 
     def in_namespace(self, namespace: str) -> list[JSON]:
         """Return the objects of one namespace, in the order in which they were first seen."""
-        return [self._unpack(kept) for _, kept in self._objects.get(namespace, {}).values()]
+        return [unpack(kept) for _, kept in self._objects.get(namespace, {}).values()]
+
+    def whole_in(self, namespace: str) -> list[JSON]:
+        """Return those objects of one namespace that are not packed."""
+        return [kept for _, kept in self._objects.get(namespace, {}).values() if not isinstance(kept, bytes)]
+
+    def packed_in(self, namespace: str) -> list[Key]:
+        """Return the keys of the others."""
+        return [key for key, kept in self._objects.get(namespace, {}).values() if isinstance(kept, bytes)]
 
     def __iter__(self) -> Iterator[Key]:
         """Yield the key of every object."""
@@ -62,7 +71,8 @@ class Store:
         before = self.get(key)
         if not is_news(obj, before):
             return False
-        self._keep(key, before, self.project(obj))
+        kept = self.prepared(obj)
+        self._keep(key, before, unpack(kept), kept)
         return True
 
     def remove(self, key: Key, deleted: JSON | None = None) -> None:
@@ -75,19 +85,24 @@ class Store:
             del self._objects[key.namespace]
         self._tell(key, before, None)
 
-    def replace(self, namespace: str | None, objects: dict[Key, JSON]) -> None:
+    def prepared(self, obj: JSON) -> JSON | bytes:
+        """Return *obj* as it is kept here."""
+        kept = self.project(obj)
+        return pack(kept) if self._packed(kept) else kept
+
+    def replace(self, namespace: str | None, objects: Mapping[Key, JSON | bytes]) -> None:
         """Take over a fresh list of *namespace* (None: of all): what it does not contain has been deleted meanwhile.
 
-        *objects* are projected already: whoever lists does that page by page, for all of them whole take several times the memory.
+        *objects* are prepared already: whoever lists does that page by page, for all of them whole take many times the memory.
         """
         known = [key for key in self if namespace in {None, key.namespace}]
         for key in known:
             if key not in objects:
                 self.remove(key)
-        for key, obj in objects.items():
-            before = self.get(key)
+        for key, kept in objects.items():
+            before, obj = self.get(key), unpack(kept)
             if is_news(obj, before):
-                self._keep(key, before, obj)
+                self._keep(key, before, obj, kept)
 
     def announce(self, namespace: str | None) -> None:
         """Tell the listeners of every object again (a resync: level-triggered work can afford it)."""
@@ -95,9 +110,9 @@ class Store:
             if namespace in {None, key.namespace} and (obj := self.get(key)) is not None:
                 self._tell(key, obj, obj)
 
-    def _keep(self, key: Key, before: JSON | None, kept: JSON) -> None:
-        self._objects.setdefault(key.namespace, {})[key.name] = (key, self._pack(kept))
-        self._tell(key, before, kept)
+    def _keep(self, key: Key, before: JSON | None, obj: JSON, kept: JSON | bytes) -> None:
+        self._objects.setdefault(key.namespace, {})[key.name] = (key, kept)
+        self._tell(key, before, obj)
 
     def _tell(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         for listener in self._listeners:
@@ -109,8 +124,10 @@ def pack(obj: JSON) -> bytes:
     return zlib.compress(marshal.dumps(obj), 1)
 
 
-def unpack(kept: bytes) -> JSON:
-    """Return what was packed."""
+def unpack(kept: JSON | bytes) -> JSON:
+    """Return the object, which may have been packed."""
+    if not isinstance(kept, bytes):
+        return kept
     return cast("JSON", marshal.loads(zlib.decompress(kept)))  # noqa: S302 - our own bytes
 
 

@@ -16,7 +16,7 @@ JSON = st.recursive(
 
 @pytest.fixture(params=[False, True], ids=["as it is", "packed"])
 def store(request):
-    return Store(lambda obj: {**obj, "projected": True}, packed=request.param)
+    return Store(lambda obj: {**obj, "projected": True}, packed=lambda _: request.param)
 
 
 def stateful_set(name, version, uid="1"):
@@ -38,6 +38,15 @@ def test_it_gives_what_was_put_and_the_newest_of_it(store):
     assert store.in_namespace("shop") == [store.get(key)]
     assert list(store) == [key]
     assert len(store) == 1
+
+
+def test_what_is_packed_can_be_told_from_what_is_not():
+    store = Store(packed=lambda obj: obj["metadata"]["name"] == "db")
+    store.put(stateful_set("db", 5))
+    store.put(stateful_set("cache", 6))
+    assert store.packed_in("shop") == [Key("shop", "db", "StatefulSet")]
+    assert store.whole_in("shop") == [stateful_set("cache", 6)]
+    assert store.in_namespace("shop") == [stateful_set("db", 5), stateful_set("cache", 6)]
 
 
 def test_listeners_hear_before_and_after(store):
