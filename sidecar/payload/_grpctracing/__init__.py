@@ -11,7 +11,7 @@ Map, in the order of one call's way:
     join         the application's own OpenTelemetry API (bridge) or SDK
     context, propagation, sampling, rules, ids, config, settings, resource    what the pipeline starts a call with
     pipeline, buffer    decides what is kept, and holds it; dormant: until there is something to export
-    departure, exporter, encode, decode, metrics, transport_grpc, transport_http, log    how it leaves the process
+    departure, exporter, lane, encode, decode, metrics, transport_grpc, transport_http, log    how it leaves the process
     leaving      calls that the end of the process cuts off
 """
 

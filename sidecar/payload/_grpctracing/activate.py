@@ -35,6 +35,7 @@ _LAST = (
     "resource",
     "metrics",
     "exporter",
+    "lane",
     "transport_grpc",
     "transport_http",
 )

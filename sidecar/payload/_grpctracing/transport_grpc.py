@@ -8,7 +8,7 @@ no thread of their own. They run with `context.suppressed` set, so our hooks let
 import sys
 
 from . import decode, log
-from .exporter import FAILED, RETRY, SENT, Outcome
+from .lane import FAILED, RETRY, SENT, Outcome
 
 _METHODS = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

@@ -6,7 +6,7 @@ http.client costs 29 ms and 8 MiB to import, so that happens at the first send, 
 from contextlib import suppress
 
 from . import decode, log
-from .exporter import FAILED, RETRY, SENT, Outcome
+from .lane import FAILED, RETRY, SENT, Outcome
 
 _RETRYABLE = frozenset((429, 502, 503, 504))  # protocol/otlp, "Retryable Response Codes"
 _MAX_ANSWER = 64 << 10

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from _grpctracing import exporter as exporting
+from _grpctracing import lane
 
 from tests.bootstrap.core.receivers import GrpcReceiver, HttpReceiver
 from tests.bootstrap.core.test_encode import attributes
@@ -380,7 +380,7 @@ def test_a_send_that_has_come_to_stand_a_fork_is_not_broken_off(make_pipeline):
             time.sleep(0.3)  # as long as a connection may take on a busy machine
             connected.set()
             answered.wait(30)
-            return exporting.Outcome(exporting.SENT)
+            return lane.Outcome(lane.SENT)
 
         def forkable(self):
             return connected.is_set()
