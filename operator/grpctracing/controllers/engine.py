@@ -29,7 +29,7 @@ from grpctracing.controllers.workload import WorkloadController
 from grpctracing.controllers.world import World
 from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
-from grpctracing.kube.informer import Informer
+from grpctracing.kube.informer import PAGE, Informer
 from grpctracing.kube.lease import Lost
 from grpctracing.kube.queue import Queue
 from grpctracing.kube.resources import CONFIG_MAPS, GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
@@ -174,11 +174,15 @@ class Engine:
                 yield self._informer(resource, self.world.owned[resource.kind], namespace, OWNED_SELECTOR)
 
     def _informer(self, resource: Resource, store: Store, namespace: str | None, selector: str = "") -> Informer:
-        found = Informer(self.client, resource, store, namespace=namespace, selector=selector)
-        found.resync = self.settings.resync_seconds
-        if resource is CONFIG_MAPS:  # of a quarter of a MiB each
-            found.page = 20
-        return found
+        return Informer(
+            self.client,
+            resource,
+            store,
+            namespace=namespace,
+            selector=selector,
+            page=20 if resource is CONFIG_MAPS else PAGE,  # a quarter of a MiB each
+            resync=self.settings.resync_seconds,
+        )
 
     def _listen(self) -> None:
         for store in self.world.workloads.values():

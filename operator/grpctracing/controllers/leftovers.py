@@ -62,12 +62,10 @@ class Leftovers:
     async def clear(
         self, key: Key, workload: JSON, *, still: float, now: float, failed: bool, planning: bool
     ) -> tuple[str, ...]:
-        """Delete what is ours to delete and return the names of the pods that are left to their user; raises nothing.
+        """Delete what is ours to delete of what it `watches`; return the names of pods that are left to their user. Raises nothing.
 
         *still* is for how long the rollout has made no progress; *planning*: nothing is to be changed at present.
         """
-        if not self.watches(key, workload, failed=failed):
-            return ()
         looked, names = self._looked.get(key, (-math.inf, ()))
         if observed(workload) and still >= STILL and now - looked >= max(INTERVAL, still / 6):
             try:

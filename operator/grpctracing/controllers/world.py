@@ -83,7 +83,7 @@ class World:
         return self.workloads[key.kind or DEPLOYMENTS.kind]
 
     def workloads_in(self, namespace: str) -> Iterator[Key]:
-        """Yield the keys of a namespace's workloads, without our own."""
+        """Yield the keys of a namespace's workloads, without our own: those that are packed."""
         for store in self.workloads.values():
             yield from store.packed_in(namespace)
 
