@@ -51,6 +51,8 @@ class Machine:
 def machine() -> Iterator[Machine]:
     cluster = Cluster()
     was_running = cluster.running()
+    if not was_running:
+        cluster.down()  # what a killed cluster left is not the machine as it was
     before = None if was_running else snapshot()
     yield Machine(cluster, before)
     if not was_running and not os.environ.get("GRPCTRACING_E2E_KEEP"):
