@@ -22,10 +22,10 @@ REQUIREMENTS = (
 )
 DRAWING = ("matplotlib==3.11.2",)
 _NOT_OURS = ("OTEL_", "GRPCTRACING_", "PYTHON", "GRPC_")
-_ON = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+ON = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 _RATIO = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
-_OFF = {"OTEL_TRACES_SAMPLER": "always_off"}
-_TRACES_ONLY = {"OTEL_METRICS_EXPORTER": "none"}
+OFF = {"OTEL_TRACES_SAMPLER": "always_off"}
+TRACES_ONLY = {"OTEL_METRICS_EXPORTER": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,18 @@ class Stage:
         return found | about.variables
 
 
-def build(folder: Path) -> Stage:
-    """Return the stage, with the payload laid out in *folder* as a ConfigMap is mounted: flat, sources only."""
-    python = environment(sys.executable, *REQUIREMENTS)
+def lay_out(folder: Path) -> str:
+    """Put the payload into *folder* as a ConfigMap is mounted: flat, sources only. Return what PYTHONPATH gets."""
     for source in (PAYLOAD / "sitecustomize.py", *(PAYLOAD / "_grpctracing").glob("*.py")):
         flat = source.name if source.parent == PAYLOAD else f"_grpctracing.{source.name}"
         (folder / flat).write_bytes(source.read_bytes())
-    ours = str(folder)
+    return str(folder)
+
+
+def build(folder: Path) -> Stage:
+    """Return the stage, with the payload laid out in *folder*."""
+    python = environment(sys.executable, *REQUIREMENTS)
+    ours = lay_out(folder)
     # what opentelemetry-instrument and the OpenTelemetry operator put on PYTHONPATH
     where = "import opentelemetry.instrumentation.auto_instrumentation as found; print(found.__path__[0])"
     contrib = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip()
@@ -83,13 +88,13 @@ def build(folder: Path) -> Stage:
         # what the wire alone costs: a floor for whoever propagates a context
         Variant("header", variables={"BENCH_TRACEPARENT": "by hand"}),
         # contrib counts nothing per call, so metrics would only cost it memory
-        Variant("contrib on", contrib, _ON | _TRACES_ONLY, 10),
-        Variant("contrib 0.1", contrib, _RATIO | _TRACES_ONLY, None),
-        Variant("contrib off", contrib, _OFF | _TRACES_ONLY),
-        Variant("ours on", ours, _ON, 10),
+        Variant("contrib on", contrib, ON | TRACES_ONLY, 10),
+        Variant("contrib 0.1", contrib, _RATIO | TRACES_ONLY, None),
+        Variant("contrib off", contrib, OFF | TRACES_ONLY),
+        Variant("ours on", ours, ON, 10),
         Variant("ours 0.1", ours, _RATIO, None),
-        Variant("ours off", ours, _OFF),
-        Variant("ours on, no metrics", ours, _ON | _TRACES_ONLY, 10),
+        Variant("ours off", ours, OFF),
+        Variant("ours on, no metrics", ours, ON | TRACES_ONLY, 10),
     )
     return Stage(
         python,
