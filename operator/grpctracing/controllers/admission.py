@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from grpctracing.injection import names, policies
 from grpctracing.injection.admitted import ADMISSION
+from grpctracing.injection.known import known
 from grpctracing.injection.policy import policy_name
+from grpctracing.injection.records import records_name
 from grpctracing.kube import errors
 from grpctracing.kube.apply import OWNED_SELECTOR, NameTaken, ensure, find
-from grpctracing.kube.resources import POLICIES, Key
+from grpctracing.kube.resources import CONFIG_MAPS, POLICIES, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from grpctracing.controllers.board import Facts
     from grpctracing.controllers.world import World
     from grpctracing.injection.failed import Failed
+    from grpctracing.injection.known import Known
     from grpctracing.kube.client import Client
     from grpctracing.kube.resources import JSON
 
@@ -111,8 +114,19 @@ class Admission:
         if tracing.spec.rollout.strategy != ADMISSION or facts.trouble is not None:
             await self.remove(key)
             return replace(facts, policy=False)
-        trouble = await self._apply(key, policies(tracing, tracings, failed)) if self.cluster_wide else NAMESPACED
+        trouble = (
+            await self._apply(key, policies(tracing, tracings, failed, self._images(tracing)))
+            if self.cluster_wide
+            else NAMESPACED
+        )
         return replace(facts, policy=self.in_force(key), trouble=trouble)
+
+    def _images(self, tracing: GrpcTracing) -> dict[str, Known] | None:
+        """Return what the preflight has found; None where the object wants none."""
+        if tracing.spec.preflight != "Auto":
+            return None
+        name = Key(tracing.metadata.namespace, records_name(tracing.metadata.name))
+        return known(self.world.owned[CONFIG_MAPS.kind].get(name))
 
     def in_force(self, key: Key) -> bool:
         """Tell whether the API servers go by the policy of a GrpcTracing."""

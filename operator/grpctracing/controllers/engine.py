@@ -17,6 +17,7 @@ from grpctracing.controllers import perseverance
 from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
+from grpctracing.controllers.discovery import Discovery
 from grpctracing.controllers.memory import records
 from grpctracing.controllers.ownership import is_own, owner_of
 from grpctracing.controllers.pods import Pods
@@ -85,6 +86,7 @@ class Engine:
             self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add, Pods(client)
         )
         self.preflight = Preflight(client, self.world, payload, self.workload_queue.add, settings.watch_namespaces)
+        self.discovery = Discovery(client, self.world, self.preflight)
         self.workloads = WorkloadController(
             client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight
         )
@@ -227,6 +229,7 @@ class Engine:
             "admission": self.admission.run(),
             "preflight": self.preflight.work(),
             "preflight sweep": self.preflight.sweep(),
+            "discovery": self.discovery.run(),
             "events": self.recorder.run(),
             **({"lease": self.elector.keep()} if self.elector is not None else {}),
             **({"proof": self.proof.run()} if self.settings.proof_seconds else {}),

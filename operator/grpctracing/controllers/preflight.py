@@ -18,6 +18,7 @@ from grpctracing.controllers.ownership import controllers, is_own
 from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import findings, probing, records
 from grpctracing.injection.findings import Failure, Report
+from grpctracing.injection.names import PYTHONPATH
 from grpctracing.kube import errors
 from grpctracing.kube.apply import NameTaken, ensure, find
 from grpctracing.kube.queue import Queue
@@ -98,15 +99,15 @@ class Preflight:
             if self._known.get(Key(namespace, probing.digest(container)), (self.clock() + 1, None))[0] <= self.clock()
         )
 
-    def ask(self, workload: Key, deployment: JSON, tracing: GrpcTracing, containers: tuple[str, ...]) -> None:
-        """Have the images of *containers* looked into; the workload is looked at again when something is known."""
+    def ask(self, workload: Key | None, deployment: JSON, tracing: GrpcTracing, containers: tuple[str, ...]) -> None:
+        """Have the images of *containers* looked into; *workload*, if any, is looked at again when something is known."""
         for container in deployment["spec"]["template"]["spec"]["containers"]:
             if container["name"] in containers:
-                key = Key(workload.namespace, probing.digest(container))
-                owner = Key(workload.namespace, tracing.metadata.name)
+                key = Key(tracing.metadata.namespace, probing.digest(container))
+                owner = Key(tracing.metadata.namespace, tracing.metadata.name)
                 pod = probing.manifest(deployment, container, tracing)
                 job = self._jobs.setdefault(key, Job(owner, container.get("image", ""), pod, set()))
-                job.waiting.add(workload)
+                job.waiting |= {workload} if workload else set()
                 self.queue.add_after(key, 0.0)
 
     async def work(self) -> None:
@@ -164,7 +165,7 @@ class Preflight:
             return None
         if tracing is None or tracing.metadata.deletion_timestamp is not None or tracing.spec.preflight != "Auto":
             return None
-        return tracing if (tracing.spec.rollout.mode, tracing.spec.rollout.strategy) == ("Apply", "Patch") else None
+        return tracing if tracing.spec.rollout.mode == "Apply" else None
 
     def _ready(self, tracing: GrpcTracing) -> bool:
         """Tell whether the probe is there to be mounted."""
@@ -231,7 +232,10 @@ class Preflight:
         async with self._recording:  # each writes the whole: two at once would lose one
             live = store.get(name)
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            entries = {**((live or {}).get("data") or {}), key.name: records.record(finding, job.image, now)}
+            entries = {
+                **((live or {}).get("data") or {}),
+                key.name: records.record(finding, job.image, now, sets_path=sets_path(job.pod)),
+            }
             try:
                 written = await ensure(self.client, records.records_config_map(tracing, entries), live)
             except (NameTaken, errors.ApiError) as error:  # a quota, a webhook: what was found is true all the same
@@ -263,3 +267,8 @@ class Preflight:
         self._next()
         for workload in job.waiting:
             self.look(workload)
+
+
+def sets_path(pod: JSON) -> bool:
+    """Tell whether the container that a preflight pod stands for sets a PYTHONPATH of its own."""
+    return any(entry["name"] == PYTHONPATH for item in pod["spec"]["containers"] for entry in item.get("env") or ())

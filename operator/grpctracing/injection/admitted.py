@@ -6,6 +6,7 @@ itself reach nobody. The only write is one that takes out what the other strateg
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.api import seconds
@@ -13,9 +14,11 @@ from grpctracing.injection import names
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.failed import against
+from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.foretold import foretold
 from grpctracing.injection.kinds import called, label_of
-from grpctracing.injection.plan import plan
+from grpctracing.injection.plan import insists, plan
+from grpctracing.injection.preflight import unprobed
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, select
 from grpctracing.injection.spans import ELSEWHERE
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from grpctracing.api import GrpcTracing
     from grpctracing.injection.decide import Seen
+    from grpctracing.injection.plan import Plan
     from grpctracing.injection.select import Selection
 
 SLOT_SECONDS = 2.0
@@ -52,14 +56,17 @@ def through_policy(
     if selection.match is Match.OPTED_OUT:
         message = moving(f'{names.INJECT}: "false"')
         return said(Action.NOTHING, State.DEGRADED, Reason.NOT_ON_TEMPLATE, message, tracing=tracing.metadata.name)
+    pod = as_pod(seen.deployment)
     try:
-        wanted = plan(as_pod(seen.deployment), tracing, by_policy=True)
+        wanted = plan(pod, tracing, probed=seen.probed, by_policy=True)
+        probe = unprobed(pod, tracing, seen.probed, by_policy=True)
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
-    if (failed := kept_out(seen, tracing)) is not None:
-        return failed
-    chosen = tuple(item.name for item in wanted.containers)
+    unknown = unlooked(seen, pod, wanted)
+    chosen = tuple(item.name for item in wanted.containers if item.name not in unknown)
+    if (held := kept_out(seen, tracing) or alone(seen, tracing, chosen, probe)) is not None:
+        return held
     state, reason, message, requeue = (
         standing(seen, tracing, chosen) if seen.policy_in_force else waiting(tracing, chosen)
     )
@@ -75,7 +82,41 @@ def through_policy(
         others=pods.others,
         image=image_digest(seen.deployment, seen.payload),
         proved=state is State.INSTRUMENTED,
+        probe=probe if tracing.spec.rollout.mode == "Apply" else (),
     )
+
+
+def unlooked(seen: Seen, pod: Mapping[str, Any], wanted: Plan) -> frozenset[str]:
+    """Return the containers that the policy leaves alone as long as nothing is known of their images.
+
+    It goes by an image's name, so it may know one from another container, or of its repository, that is missing here.
+    """
+    live = {item["name"]: item for item in pod["spec"]["template"]["spec"]["containers"]}
+    return frozenset(
+        item.name
+        for item in wanted.containers
+        if item.bootstrap
+        and seen.probed is not None
+        and not isinstance(seen.probed.get(item.name), Report)
+        and not insists(pod, live[item.name])
+    )
+
+
+def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[str, ...]) -> Verdict | None:
+    """Return the answer where nothing is known of any image, or None: what one sets itself must not be hidden from its application."""
+    if chosen or tracing.spec.rollout.mode == "Plan":
+        return None
+    name = tracing.metadata.name
+    if probe:
+        message = f"Left alone by the policy until a preflight pod has looked into the image of {', '.join(probe)}."
+        return replace(said(Action.NOTHING, State.PENDING, Reason.PROBING, message, tracing=name), probe=probe)
+    why = next((finding.why for finding in (seen.probed or {}).values() if isinstance(finding, Failure)), "no report")
+    message = (
+        f"The image could not be probed ({why}), so the policy leaves it alone, unless it knows another tag of it. To "
+        f"have it traced all the same, annotate the pod template {names.BOOTSTRAP}=true; a PYTHONPATH that the image "
+        "sets (ENV) has to be repeated there."
+    )
+    return said(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, tracing=name)
 
 
 def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:

@@ -21,10 +21,11 @@ from grpctracing.injection.policy_match import conditions
 from grpctracing.injection.policy_pod import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from grpctracing.api import GrpcTracing
     from grpctracing.injection.failed import Failed
+    from grpctracing.injection.known import Known
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 # Stand in `environment` for what only the pod knows. No text of a user's looks like this, and percent-encoding keeps it.
@@ -34,9 +35,7 @@ SYMBOLS = {
     f"{DEPLOYED[0]}={WORKLOAD},": "variables.origin",
     CONTAINER: "object.spec.containers[i].name",
     SERVICE: "variables.service",
-    # What `envFrom` brings is not seen here, but the kubelet resolves it in what comes after.
-    PATH: f"(object.spec.containers[i].?envFrom.orValue([]).size() == 0 ? {cel.string(names.MOUNT_PATH)}"
-    f" : {cel.string(f'{names.MOUNT_PATH}:$({names.PYTHONPATH})')})",
+    PATH: "variables.paths[i]",
 }
 
 
@@ -46,11 +45,15 @@ def policy_name(namespace: str, tracing: str) -> str:
 
 
 def policies(
-    tracing: GrpcTracing, tracings: Sequence[GrpcTracing], failed: Sequence[Failed] = ()
+    tracing: GrpcTracing,
+    tracings: Sequence[GrpcTracing],
+    failed: Sequence[Failed] = (),
+    images: Mapping[str, Known] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the policy and its binding; *tracings* are all living objects of the namespace, *tracing* among them.
 
-    Pods with images that have *failed* are left alone.
+    Pods with images that have *failed* are left alone, and so are containers with images of which nothing is known;
+    without *images* (nobody looks into them) the bootstrap goes into all, and what an image sets is not known.
     """
     metadata = {
         "name": policy_name(tracing.metadata.namespace, tracing.metadata.name),
@@ -74,7 +77,9 @@ def policies(
             ],
         },
         "matchConditions": conditions(tracing, tracings, failed),
-        "variables": [{"name": name, "expression": text} for name, text in variables(tracing, relevant(tracing))],
+        "variables": [
+            {"name": name, "expression": text} for name, text in variables(tracing, relevant(tracing), images)
+        ],
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": mutation(tracing)}}],
         "failurePolicy": "Ignore",
         # What webhooks add afterwards (the sidecar of a mesh) is theirs, as it is when a Deployment is patched.
@@ -93,7 +98,7 @@ def mutation(tracing: GrpcTracing) -> str:
     adds_volume = append("object.spec", '"/spec', "volumes", cel.value(volume, "Object.spec.volumes"))
     each = " + ".join(container_patch(tracing))
     return (
-        f"!variables.fitting ? [] : (variables.bootstrap ? {adds_volume} : []) + "
+        f"!variables.fitting ? [] : (variables.mounting.size() > 0 ? {adds_volume} : []) + "
         f"variables.chosen.map(i, {each}).flatten()"
     )
 
@@ -105,7 +110,7 @@ def container_patch(tracing: GrpcTracing) -> Iterator[str]:
     kind = "Object.spec.containers.env"
     theirs = f"variables.containers[i][j].name == {cel.string(names.PYTHONPATH)}"
     yield (
-        f"(!variables.bootstrap ? [] : lists.range(variables.containers[i].size()).filter(j, {theirs})"
+        f"(!(i in variables.mounting) ? [] : lists.range(variables.containers[i].size()).filter(j, {theirs})"
         f'.map(j, JSONPatch{{op: "add", path: {at}/env/" + string(j) + "/value", value: {prefixed()}}}))'
     )
     yield f'(has({container}.env) ? [] : [JSONPatch{{op: "add", path: {at}/env", value: []}}])'
@@ -115,7 +120,7 @@ def container_patch(tracing: GrpcTracing) -> Iterator[str]:
     yield f'({" + ".join(entries)}).map(e, JSONPatch{{op: "add", path: {at}/env/-", value: e}})'
     mount = {"name": names.VOLUME, "mountPath": names.MOUNT_PATH, "readOnly": True}
     mounted = append(container, at, "volumeMounts", cel.value(mount, "Object.spec.containers.volumeMounts"))
-    yield f"(variables.bootstrap ? {mounted} : [])"
+    yield f"(i in variables.mounting ? {mounted} : [])"
 
 
 def candidates(tracing: GrpcTracing) -> Iterator[Offer]:
@@ -143,7 +148,7 @@ def condition(offer: Offer) -> str:
         naming = f'e.?value.orValue("").contains({cel.string(SERVICE_ATTRIBUTE)})'
         terms.append(f"!variables.containers[i].exists(e, e.name == {cel.string(names.RESOURCE)} && {naming})")
     if offer.entry["name"] in {names.PINNED, names.PYTHONPATH}:
-        terms.append("variables.bootstrap")
+        terms.append("i in variables.mounting")
     return cel.every(terms)
 
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 PULL_SECONDS: Final = 60.0
 
 
-def unprobed(deployment: Mapping[str, Any], tracing: GrpcTracing, probed: Probed | None) -> tuple[str, ...]:
+def unprobed(
+    deployment: Mapping[str, Any], tracing: GrpcTracing, probed: Probed | None, *, by_policy: bool = False
+) -> tuple[str, ...]:
     """Return the containers whose images nobody has looked into yet; those that get no bootstrap need no look.
 
-    Raises Refusal, as `plan` does.
+    *by_policy* as in `plan`. Raises Refusal, as `plan` does.
     """
     if probed is None or not wants_bootstrap(deployment, tracing):
         return ()
-    return tuple(name for name in choose(deployment) if probed.get(name) is None)
+    return tuple(name for name in choose(deployment, blind=by_policy) if probed.get(name) is None)
 
 
 def hold(probed: Probed | None, probe: tuple[str, ...]) -> Verdict | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from grpctracing.api import GrpcTracing
     from grpctracing.injection.findings import Finding, Report
 
+SETS_PATH: Final = "sets-path"
+"""In an entry: whether the container that was looked into set a PYTHONPATH of its own, which hides that of the image."""
 MOST: Final = 1000
 """Entries; with more, the oldest are dropped. An entry has some 400 bytes, a ConfigMap holds a mebibyte."""
 
@@ -31,9 +33,9 @@ def recorded(config_map: Mapping[str, Any] | None, deployment: Mapping[str, Any]
     return {name: parse(entries[key]) if key in entries else None for name, key in keys.items()}
 
 
-def record(report: Report, image: str, now: str) -> str:
-    """Return the entry for *report*; *image* and *now* (RFC 3339) are there for people, and for dropping the oldest."""
-    return json.dumps({"image": image, "at": now, **json.loads(text(report))})
+def record(report: Report, image: str, now: str, *, sets_path: bool = False) -> str:
+    """Return the entry for *report* of *image*; *now* (RFC 3339) is there for people, and for dropping the oldest."""
+    return json.dumps({"image": image, "at": now, SETS_PATH: sets_path, **json.loads(text(report))})
 
 
 def records_config_map(tracing: GrpcTracing, entries: Mapping[str, str]) -> dict[str, Any]:

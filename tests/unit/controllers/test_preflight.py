@@ -170,10 +170,9 @@ async def test_a_refusal_keeps_no_place_from_others(desk, refused):
     setattr(desk.server, refused, works)
 
 
-@pytest.mark.parametrize("rollout", [{"mode": "Plan"}, {"strategy": "Admission"}])
-async def test_what_was_asked_for_before_a_switch_makes_no_pod(desk, rollout):
+async def test_what_was_asked_for_before_a_switch_to_plan_makes_no_pod(desk):
     key, _ = desk.ask(deployment())
-    switched = tracing(resourceVersion="2", spec={"rollout": rollout})
+    switched = tracing(resourceVersion="2", spec={"rollout": {"mode": "Plan"}})
     desk.world.tracings.put(switched.model_dump(by_alias=True, mode="json"))
     assert await desk.preflight.reconcile(key) is None
     assert desk.server.pods == {}
