@@ -1,4 +1,7 @@
-"""The admission strategy on a real node: pods of six kinds are traced while the operator is away, and no workload is written."""
+"""The admission strategy on a real node: pods of six kinds are traced while the operator is away, and no workload is written.
+
+One image has its code where only its own PYTHONPATH says, and does not start without. Both are looked into beforehand.
+"""
 
 import json
 
@@ -18,6 +21,8 @@ KINDS = {
     "pod": "v1",
     "cronjob": "batch/v1",  # last: its first pod comes with the next minute
 }
+PLAIN, WITH_PATH = "grpctracing/example-payment:dev", "grpctracing/test-image-path:dev"
+IMAGE = dict.fromkeys(KINDS, PLAIN) | {"deployment": WITH_PATH, "job": WITH_PATH}
 CAMEL = {"statefulset": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "CronJob"}
 
 
@@ -26,14 +31,16 @@ def test_pods_of_six_kinds_are_traced_while_the_operator_is_away(production, jae
     operator = production.within(OPERATOR_NAMESPACE)
     operator.install(admissionStrategy="true")
     try:
-        fresh.trace(tracing(fresh.namespace, selector={}, rollout={"strategy": "Admission"}))
-        probe = workload("pod", fresh.namespace)
-        eventually(
-            lambda: admitted(fresh, probe), within=120, every=1, what="the policy is in force", tell=fresh.tracing
-        )
+        for number, image in enumerate((PLAIN, WITH_PATH)):
+            fresh.kubectl.apply(workload("pod", fresh.namespace, image, f"known-{number}"))
+        spec = {"selector": {}, "rollout": {"strategy": "Admission"}, "preflight": "Auto"}
+        fresh.trace(tracing(fresh.namespace, **spec))
+        for image in (PLAIN, WITH_PATH):
+            probe = workload("pod", fresh.namespace, image)
+            eventually(lambda probe=probe: admitted(fresh, probe), within=180, every=1, what=image, tell=fresh.tracing)
         operator.install(admissionStrategy="true", replicas="0")
         eventually(lambda: not operators(operator), within=120, every=1, what="the operator is gone")
-        fresh.kubectl.apply(*(workload(kind, fresh.namespace) for kind in KINDS))
+        fresh.kubectl.apply(*(workload(kind, fresh.namespace, IMAGE[kind]) for kind in KINDS))
         for kind in KINDS:
             address = eventually(
                 lambda kind=kind: ready(fresh, kind), within=180, every=1, what=kind, tell=fresh.trouble
@@ -54,13 +61,14 @@ def test_pods_of_six_kinds_are_traced_while_the_operator_is_away(production, jae
         operator.wait_settled(OPERATOR)
 
 
-def workload(kind, namespace):
+def workload(kind, namespace, image, name=""):
     """A payment service of this kind, called after it."""
-    deployment = application(namespace=namespace, inject=False)[0]
-    name = f"payment-{kind}"
+    deployment = application(namespace=namespace, inject=False, image=image)[0]
+    name = name or f"payment-{kind}"
     labels = {"app": name}
     metadata = {"name": name, "namespace": namespace, "labels": labels}
     pod = deployment["spec"]["template"]["spec"]
+    pod["securityContext"]["runAsUser"] = 10001
     made = {"apiVersion": KINDS[kind], "kind": CAMEL.get(kind, kind.title()), "metadata": metadata}
     if kind == "pod":
         return {**made, "spec": pod}
