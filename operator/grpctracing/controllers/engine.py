@@ -229,8 +229,8 @@ class Engine:
             "admission": self.admission.run(),
             "preflight": self.preflight.work(),
             "preflight sweep": self.preflight.sweep(),
-            "discovery": self.discovery.run(),
             "events": self.recorder.run(),
+            **({} if self.settings.watch_namespaces else {"discovery": self.discovery.run()}),
             **({"lease": self.elector.keep()} if self.elector is not None else {}),
             **({"proof": self.proof.run()} if self.settings.proof_seconds else {}),
         }

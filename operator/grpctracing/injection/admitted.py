@@ -63,7 +63,9 @@ def through_policy(
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
-    unknown = unlooked(seen, pod, wanted)
+    # Without a policy nobody is left alone by it, and nobody is looked into for nothing.
+    looking = seen.policy_in_force and tracing.spec.rollout.mode == "Apply"
+    unknown = unlooked(seen, pod, wanted) if looking else frozenset()
     chosen = tuple(item.name for item in wanted.containers if item.name not in unknown)
     if (held := kept_out(seen, tracing) or alone(seen, tracing, chosen, probe)) is not None:
         return held
@@ -82,7 +84,7 @@ def through_policy(
         others=pods.others,
         image=image_digest(seen.deployment, seen.payload),
         proved=state is State.INSTRUMENTED,
-        probe=probe if tracing.spec.rollout.mode == "Apply" else (),
+        probe=probe if looking else (),
     )
 
 
@@ -104,7 +106,7 @@ def unlooked(seen: Seen, pod: Mapping[str, Any], wanted: Plan) -> frozenset[str]
 
 def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[str, ...]) -> Verdict | None:
     """Return the answer where nothing is known of any image, or None: what one sets itself must not be hidden from its application."""
-    if chosen or tracing.spec.rollout.mode == "Plan":
+    if chosen:
         return None
     name = tracing.metadata.name
     if probe:

@@ -6,6 +6,7 @@ import pytest
 
 from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
 from grpctracing.injection.failed import still_failed
+from grpctracing.injection.findings import Failure, Report
 from tests.unit.injection.builders import OPT_IN, container, deployment, healthy, tracing
 from tests.unit.injection.server import inject
 from tests.unit.injection.test_guard import PAYLOAD, remembered
@@ -127,3 +128,34 @@ def test_what_failed_with_the_patch_does_not_come_again_through_the_policy(again
     (left_alone,) = still_failed(records.values(), [deployment()], PAYLOAD)
     assert left_alone.images == ("shop/app:1",)
     assert not still_failed(records.values(), [deployment()], "another release")
+
+
+LOOKED = admission(selector={})
+REPORT = Report(python=(3, 12), grpcio="1.60")
+
+
+@pytest.mark.parametrize(
+    ("finding", "seen", "state", "reason", "asked"),
+    [
+        (None, {}, State.PENDING, Reason.PROBING, ("app",)),
+        (None, {"policy_in_force": False}, State.PENDING, Reason.PREPARING, ()),
+        (Failure("no node"), {}, State.SKIPPED, Reason.PREFLIGHT_FAILED, ()),
+        (Failure("no node"), {"insisted": True}, State.INJECTED, Reason.THROUGH_ADMISSION, ()),
+        (None, {"insisted": True}, State.INJECTED, Reason.THROUGH_ADMISSION, ("app",)),
+        (REPORT, {}, State.INJECTED, Reason.THROUGH_ADMISSION, ()),
+        (Report(python=(3, 12)), {}, State.SKIPPED, Reason.NO_GRPCIO, ()),
+    ],
+)
+def test_what_nobody_has_looked_into_is_told_to_be_left_alone(finding, seen, state, reason, asked):
+    annotations = {"grpctracing.dev/bootstrap": "true"} if seen.pop("insisted", False) else {}
+    given = deployment(template_annotations=annotations)
+    verdict = decide(Seen(given, (LOOKED,), probed={"app": finding}, **{"policy_in_force": True, **seen}))
+    assert (verdict.action, verdict.state, verdict.reason) == (Action.NOTHING, state, reason)
+    assert verdict.probe == asked
+
+
+def test_a_plan_asks_for_no_look_and_names_what_would_get_it():
+    planning = admission(selector={}, mode="Plan")
+    verdict = decide(Seen(deployment(), (planning,), probed={"app": None}, policy_in_force=False))
+    assert (verdict.reason, verdict.probe) == (Reason.PLANNED, ())
+    assert "in app;" in verdict.message
