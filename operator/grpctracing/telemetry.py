@@ -24,6 +24,7 @@ QUEUE_DEPTH: Final = Gauge("grpctracing_queue_depth", "Keys that wait for a work
 API_REQUESTS: Final = Counter("grpctracing_api_requests", "Requests to the API server.", ["verb", "code"])
 WATCH_EVENTS: Final = Counter("grpctracing_watch_events", "Pages and watch events received.", ["resource"])
 WRITES: Final = Counter("grpctracing_deployment_writes", "Patches of user Deployments.", ["action"])
+EVICTIONS: Final = Counter("grpctracing_evictions", "Pods evicted so that their successors are traced.")
 PREFLIGHTS: Final = Counter("grpctracing_preflights", "Images looked into, by what came of it.", ["result"])
 WORKLOADS: Final = Gauge("grpctracing_workloads", "Deployments that a GrpcTracing matches, by state.", ["state"])
 LEADER: Final = Gauge("grpctracing_leader", "1 where this process does the work, 0 where it stands by.")

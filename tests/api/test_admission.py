@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grpctracing.injection import build, plan, policies
-from grpctracing.injection.admitted import as_pod
 from grpctracing.injection.containers import Refusal
-from grpctracing.injection.select import Match, select
+from grpctracing.injection.select import Match, as_pod, select
 from tests.api.admission import env_of, install, made, owner, pod_of, uninstall, wait_until_in_force
 from tests.api.apiserver import eventually
 from tests.api.rest import STRATEGIC_MERGE, Rest

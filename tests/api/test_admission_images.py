@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from grpctracing.injection import plan, policies
-from grpctracing.injection.admitted import as_pod
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.findings import Report
 from grpctracing.injection.known import MOST, known
 from grpctracing.injection.records import record
+from grpctracing.injection.select import as_pod
 from tests.api.admission import env_of, install, made, pod_of, uninstall, wait_until_in_force
 from tests.api.rest import Rest
 from tests.unit.injection.builders import container, deployment, tracing

@@ -54,7 +54,7 @@ FULL = {
     "env": [{"name": "OTEL_BSP_SCHEDULE_DELAY", "value": "1000"}],
     "bootstrap": {"enabled": False},
     "preflight": "Never",
-    "rollout": {"mode": "Plan", "strategy": "Patch", "maxConcurrent": 1, "healthTimeout": "1m30s"},
+    "rollout": {"mode": "Plan", "strategy": "Admission", "restartExisting": True, "maxConcurrent": 1, "healthTimeout": "1m30s"},
 }  # fmt: skip
 
 VALID = [
@@ -122,7 +122,13 @@ def test_defaults_of_given_parents_are_the_documented_ones(server):
             "excludedServices": list(EXCLUDED_SERVICES),
         },
         "bootstrap": {"enabled": True},
-        "rollout": {"mode": "Apply", "strategy": "Patch", "maxConcurrent": 5, "healthTimeout": "5m"},
+        "rollout": {
+            "mode": "Apply",
+            "strategy": "Patch",
+            "restartExisting": False,
+            "maxConcurrent": 5,
+            "healthTimeout": "5m",
+        },
     }
 
 

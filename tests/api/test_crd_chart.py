@@ -47,6 +47,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "metrics": {"service": {"enabled": True, "annotations": {"prometheus.io/scrape": "true"}}},
         "crds": {"install": True, "keep": False},
         "admissionStrategy": True,
+        "restartExisting": True,
     },
     "everything off": {
         "replicas": 0,
@@ -220,6 +221,20 @@ def test_service_and_budget_select_the_operator_and_not_the_hook():
 def test_the_right_to_change_anything_is_granted_only_where_it_is_asked_for(values, granted):
     text = yaml.safe_dump([obj for obj in render(values) if obj["kind"] in {"Role", "ClusterRole"}])
     assert ("mutatingadmissionpolicies" in text) is granted
+
+
+@pytest.mark.parametrize(
+    ("values", "granted"),
+    [
+        ({"admissionStrategy": True}, False),
+        ({"restartExisting": True}, False),
+        ({"admissionStrategy": True, "restartExisting": True}, True),
+    ],
+    ids=["not asked for", "no policies", "both"],
+)
+def test_the_right_to_evict_is_granted_only_where_it_is_asked_for(values, granted):
+    text = yaml.safe_dump([obj for obj in render(values) if obj["kind"] in {"Role", "ClusterRole"}])
+    assert ("pods/eviction" in text) is granted
 
 
 def test_longest_release_name_gives_valid_names(server):

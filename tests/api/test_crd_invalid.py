@@ -132,6 +132,7 @@ INVALID = [
     *((f"env {name}", {"env": [{"name": name, "value": "x"}]}, "spec.env[0].name", where) for name, where in RESERVED_ENV.items()),
     ("preflight as a bare YAML boolean", {"preflight": False}, "spec.preflight", '"Auto", "Never"'),
     ("unknown rollout mode", {"rollout": {"mode": "Dry"}}, "spec.rollout.mode", "supported values"),
+    ("restarts where everything is patched anyway", {"rollout": {"restartExisting": True}}, "spec.rollout.restartExisting", "only for strategy Admission"),
     ("nothing at once", {"rollout": {"maxConcurrent": 0}}, "spec.rollout.maxConcurrent", "greater than or equal to 1"),
     ("health in an instant", {"rollout": {"healthTimeout": "1s"}}, "spec.rollout.healthTimeout", 'from "10s" to "1h"'),
     ("health without unit", {"rollout": {"healthTimeout": "300"}}, "spec.rollout.healthTimeout", "should match"),

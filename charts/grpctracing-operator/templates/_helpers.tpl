@@ -187,3 +187,10 @@ volumeMounts:
   resources: [mutatingadmissionpolicies, mutatingadmissionpolicybindings]
   verbs: [get, list, create, patch, delete]
 {{- end -}}
+
+{{/* What `spec.rollout.restartExisting` needs besides that. */}}
+{{- define "grpctracing.restartRules" -}}
+- apiGroups: [""]
+  resources: [pods/eviction] # obeys disruption budgets, which the right to delete does not
+  verbs: [create]
+{{- end -}}

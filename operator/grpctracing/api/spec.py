@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpctracing.api.base import Model, Schema, rule
+from grpctracing.api.base import Model, Schema, rule, rules
 from grpctracing.api.collector import Collector
 from grpctracing.api.environment import Env, ResourceAttributes
 from grpctracing.api.instrumentation import Instrumentation
@@ -28,6 +28,14 @@ class Bootstrap(Model):
 class Rollout(Model):
     """How changes reach the workloads."""
 
+    model_config = rules(
+        rule(
+            "!self.restartExisting || self.strategy == 'Admission'",
+            "spec.rollout.restartExisting: only for strategy Admission, since Patch replaces the pods anyway; remove it",
+            at=".restartExisting",
+        ),
+    )
+
     mode: Literal["Apply", "Plan"] = Field(
         default="Apply",
         description="Apply: patch the workloads. Plan: report what would be patched, write nothing but the status.",
@@ -36,6 +44,11 @@ class Rollout(Model):
         default="Patch",
         description="Patch: each workload is patched once. Admission: the API server adds the same to new pods of any "
         "kind by a MutatingAdmissionPolicy (Kubernetes 1.36), and no workload is written; see docs/admission.md.",
+    )
+    restart_existing: bool = Field(
+        default=False,
+        description="Under strategy Admission: replace the pods that were made before the policy, by evicting them one after the "
+        "other under the rollout guard. No workload is written; see docs/admission.md.",
     )
     max_concurrent: Annotated[int, Schema(minimum=1, maximum=10000)] = Field(
         default=5,

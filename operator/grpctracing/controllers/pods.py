@@ -41,6 +41,16 @@ class Pods:
         found = await self.listed(PODS, workload, selector_of(workload, present), most)
         return [pod for pod in found if is_of(pod, workload, present)]
 
+    async def all_present(self, workload: JSON) -> tuple[list[JSON], list[JSON]]:
+        """Return what `revisions` does, and every pod of the present template that is not on its way out."""
+        revisions = await self.revisions(workload)
+        if (present := newest(workload, revisions)) is None:
+            return revisions, []
+        terms = selector(selector_of(workload, present))
+        found = await self.client.list(PODS, workload["metadata"]["namespace"], selector=terms)
+        alive = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+        return revisions, [pod for pod in alive if is_of(pod, workload, present)]
+
     async def listed(
         self, resource: Resource, workload: JSON, spec: Mapping[str, Any], most: int, more: str = ""
     ) -> list[JSON]:

@@ -16,11 +16,12 @@ from grpctracing.controllers.history import History
 from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.leftovers import Leftovers
 from grpctracing.controllers.memory import Memory
+from grpctracing.controllers.newcomers import Newcomers
 from grpctracing.controllers.pods import Pods
+from grpctracing.controllers.restarts import Restarts
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide, guard
-from grpctracing.injection.admitted import governing
 from grpctracing.injection.decide import LOOK_SECONDS
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.kinds import REPLICA_SET, kind_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from grpctracing.controllers.world import World
     from grpctracing.injection import Verdict
     from grpctracing.injection.failure import Failure
+    from grpctracing.injection.restart import Untraced
     from grpctracing.kube.client import Client
     from grpctracing.kube.resources import JSON
 
@@ -69,6 +71,7 @@ class WorkloadController:
     inherited: Inherited = field(init=False)
     evidence: Evidence = field(init=False)
     leftovers: Leftovers = field(init=False)
+    restarts: Restarts = field(init=False)
     budgets: Budgets = field(init=False)
     memory: Memory = field(init=False)
     payload: str = field(init=False)
@@ -80,6 +83,8 @@ class WorkloadController:
         self.budgets = Budgets(self.client)
         self.memory = Memory(self.client, self.world)
         self.payload = payload.digest(self.bootstrap)
+        newcomers = Newcomers(Pods(self.client), self.transitions.recorder)
+        self.restarts = Restarts(self.world, self.board, self.memory, newcomers, self.payload)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one workload to what its GrpcTracing asks for. Idempotent; called with a key, never with an event."""
@@ -91,6 +96,7 @@ class WorkloadController:
         inherited: Names = {}
         failure: Failure | None = None
         left: tuple[str, ...] = ()
+        untraced: Untraced | None = None
         try:
             if self.world.tracings.in_namespace(key.namespace):
                 inherited = await self.inherited.of(deployment)
@@ -98,12 +104,13 @@ class WorkloadController:
                 ended_for = self._ended_for(key, deployment, now)
                 still = self.history.failed_since(key, deployment, now)
                 failure = await self.evidence.of(key, deployment, still=still, now=now, ended_for=ended_for)
+                untraced = await self.restarts.of(key, deployment, still=still, now=now)
             if key.kind:
                 left = await self._clear(key, deployment)
             outcome = await settle(
                 self.client,
                 deployment,
-                lambda live: self._think(key, live, inherited, failure, left),
+                lambda live: self._think(key, live, inherited, failure, left, untraced),
                 before=lambda verdict: self._prepare(key, verdict),
             )
         except Unreadable as error:
@@ -122,6 +129,7 @@ class WorkloadController:
         store.put(outcome.deployment)
         if outcome.written:
             self._wrote(key, outcome.verdict, outcome.deployment)
+        await self.restarts.carry_out(key, outcome.deployment, outcome.verdict, self.clock())
         await self._keep_in_mind(key, outcome.verdict)
         if key.kind and self.leftovers.watches(key, outcome.deployment, failed=self.memory.has_failed(key)):
             return min(outcome.verdict.requeue or LOOK_SECONDS, LOOK_SECONDS)
@@ -137,10 +145,16 @@ class WorkloadController:
         return await self.leftovers.clear(key, workload, still=still, now=now, failed=failed, planning=planning)
 
     def _think(
-        self, key: Key, deployment: JSON, inherited: Names, failure: Failure | None, left: tuple[str, ...]
+        self,
+        key: Key,
+        deployment: JSON,
+        inherited: Names,
+        failure: Failure | None,
+        left: tuple[str, ...],
+        untraced: Untraced | None,
     ) -> Verdict:
         """Decide and report in one go: no other worker can take the same rollout slot in between."""
-        verdict = self._hold(key, self._decide(key, deployment, inherited, failure, left))
+        verdict = self._hold(key, self._decide(key, deployment, inherited, failure, left, untraced))
         self._probe(key, deployment, verdict)
         if verdict.action is Action.INJECT and not self.budgets.fresh(key.namespace):
             return verdict  # `_prepare` asks for the budgets first: nothing is being patched, and no slot is taken
@@ -157,9 +171,10 @@ class WorkloadController:
         inherited: Names,
         failure: Failure | None = None,
         left: tuple[str, ...] = (),
+        untraced: Untraced | None = None,
     ) -> Verdict:
         tracings = self.world.tracings_in(key.namespace)
-        tracing = governing(deployment, [t for t in tracings if t.metadata.deletion_timestamp is None])
+        tracing = self.world.governing(deployment)
         facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
         now = self.clock()
         belongs = Key(key.namespace, tracing.metadata.name) if tracing else None
@@ -184,6 +199,7 @@ class WorkloadController:
             image_proved=self.board.proved(image),
             probed=self.preflight.probed(deployment, tracing) if tracing else None,
             left_behind=left,
+            untraced=untraced,
         )
         verdict = decide(seen)
         if (verdict.action is Action.INJECT or verdict.record is not None) and verdict.patch is not None:
@@ -194,8 +210,7 @@ class WorkloadController:
 
     def _planning(self, workload: JSON) -> bool:
         """Tell whether the object that a workload belongs to changes nothing at present; raises Unreadable."""
-        tracings = self.world.tracings_in(workload["metadata"]["namespace"])
-        tracing = governing(workload, [each for each in tracings if each.metadata.deletion_timestamp is None])
+        tracing = self.world.governing(workload)
         return tracing is not None and tracing.spec.rollout.mode == "Plan"
 
     def _ended_for(self, key: Key, deployment: JSON, now: float) -> float:
@@ -223,12 +238,13 @@ class WorkloadController:
 
     def _hold(self, key: Key, verdict: Verdict) -> Verdict:
         """Return *verdict*, or one that waits for what has to be there before an injection makes sense."""
-        if verdict.action is not Action.INJECT or verdict.tracing is None:
+        if verdict.action not in {Action.INJECT, Action.RESTART} or verdict.tracing is None:
             return verdict
         if not self.board.surveyed(key.namespace, self.world.workloads_in(key.namespace)):
             return wait(verdict, "Waits until all workloads of the namespace have been looked at.", SURVEY_SECONDS)
         tracing = self.world.tracing(Key(key.namespace, verdict.tracing))
-        if tracing and mounts(verdict) and not self.world.has_bootstrap(tracing, self.bootstrap):
+        needed = verdict.action is Action.RESTART or mounts(verdict)
+        if tracing and needed and not self.world.has_bootstrap(tracing, self.bootstrap):
             # Pods would start without it, for nothing, or with code that is not ours or not of this release.
             return wait(verdict, "Waits for the ConfigMap with the bootstrap.", BOOTSTRAP_SECONDS)
         return verdict
@@ -246,6 +262,8 @@ class WorkloadController:
         """Bring the memory to what has been seen; costs a write only where that has changed."""
         if verdict.tracing is None:
             return
+        if verdict.record is not None and verdict.patch is None:  # else `_prepare` has done so, ahead of the patch
+            await self.memory.remember(Key(key.namespace, verdict.tracing), verdict.record)
         if verdict.proved:
             await self.memory.forget(key, healthy_with=verdict.tracing)
         elif verdict.reason is Reason.REVERTED:
@@ -279,6 +297,7 @@ class WorkloadController:
         self.proof.forget(key)
         self.evidence.forget(key)
         self.leftovers.forget(key)
+        self.restarts.forget(key)
         await self.memory.forget(key)
 
 

@@ -12,6 +12,7 @@ from grpctracing.api import GrpcTracing
 from grpctracing.controllers.ownership import controllers, is_own, owner_of
 from grpctracing.controllers.projection import project, share
 from grpctracing.injection import names
+from grpctracing.injection.admitted import governing
 from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, OWNED, WORKLOADS, Key, key_of
 from grpctracing.kube.store import Store
 
@@ -72,6 +73,11 @@ class World:
             else:
                 found += [] if tracing is None else [tracing]
         return found
+
+    def governing(self, workload: JSON) -> GrpcTracing | None:
+        """Return the object that the verdict on a workload goes by, if any; raises Unreadable."""
+        tracings = self.tracings_in(workload["metadata"]["namespace"])
+        return governing(workload, [each for each in tracings if each.metadata.deletion_timestamp is None])
 
     @property
     def deployments(self) -> Store:

@@ -1,7 +1,8 @@
 """What to say of a Deployment whose pods come through a policy (`rollout.strategy: Admission`); there is nothing to patch.
 
 The policy sees pods, so all that counts of a Deployment here is its template: labels and annotations of the Deployment
-itself reach nobody. The only write is one that takes out what the other strategy has put in.
+itself reach nobody. The only write is one that takes out what the other strategy has put in; pods from before the policy
+are a matter of `restart`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.api import seconds
-from grpctracing.injection import names
+from grpctracing.injection import guard, names
 from grpctracing.injection.containers import Refusal
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.failed import against
 from grpctracing.injection.findings import Failure, Report
-from grpctracing.injection.foretold import foretold
+from grpctracing.injection.foretold import foretold, restarts
 from grpctracing.injection.kinds import called, label_of
 from grpctracing.injection.plan import insists, plan
 from grpctracing.injection.preflight import unprobed
+from grpctracing.injection.restart import Untraced, finished, left_alone, restarting
 from grpctracing.injection.rollout import Rollout, progress, rollout
-from grpctracing.injection.select import Match, select
+from grpctracing.injection.select import Match, as_pod, select
 from grpctracing.injection.spans import ELSEWHERE
 from grpctracing.injection.verdict import Action, Reason, State, Verdict
 
@@ -69,21 +71,15 @@ def through_policy(
     chosen = tuple(item.name for item in wanted.containers if item.name not in unknown)
     if (held := kept_out(seen, tracing) or alone(seen, tracing, chosen, probe)) is not None:
         return held
-    state, reason, message, requeue = (
-        standing(seen, tracing, chosen) if seen.policy_in_force else waiting(tracing, chosen)
-    )
-    return Verdict(
-        Action.NOTHING,
-        state,
-        reason,
-        message,
+    verdict = standing(seen, tracing, wanted, chosen) if seen.policy_in_force else waiting(seen, tracing, chosen)
+    return replace(
+        verdict,
         tracing=tracing.metadata.name,
         service=wanted.service,
         containers=chosen,
-        requeue=requeue,
         others=pods.others,
         image=image_digest(seen.deployment, seen.payload),
-        proved=state is State.INSTRUMENTED,
+        proved=verdict.state is State.INSTRUMENTED or (verdict.state is State.INJECTED and finished(seen)),
         probe=probe if looking else (),
     )
 
@@ -129,11 +125,13 @@ def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
     own = record.label == label_of(seen.deployment)
     whose = "its rollout" if own else f'that of "{record.label}", which has the same,'
     message = (
-        f"Left alone by the policy, as are all pods with its images: {whose} failed with the patch: {record.evidence}. "
+        f"Left alone by the policy, as are all pods with its images: {whose} failed with the injection: {record.evidence}. "
         f"Tried again when an image or the release changes, or when you annotate the pod template {names.RETRY}=true."
     )
     state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)
-    return said(Action.NOTHING, state, reason, message, tracing=tracing.metadata.name)
+    # Meanwhile its pods that broke may be waited for.
+    requeue = guard.STABLE if own and rollout(seen.deployment) in {Rollout.RUNNING, Rollout.STUCK} else None
+    return said(Action.NOTHING, state, reason, message, tracing=tracing.metadata.name, requeue=requeue)
 
 
 def governing(deployment: Mapping[str, Any], living: Sequence[GrpcTracing]) -> GrpcTracing | None:
@@ -155,14 +153,6 @@ def patches(selection: Selection) -> bool:
     """Tell whether a Deployment that is so selected is patched."""
     tracing = selection.tracing if selection.match is Match.SELECTED else None
     return tracing is not None and tracing.spec.rollout.strategy != ADMISSION
-
-
-def as_pod(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Deployment with nothing about it but what its pods show."""
-    template = deployment["spec"]["template"].get("metadata") or {}
-    shown = {key: template.get(key) or {} for key in ("labels", "annotations")}
-    kept = {key: deployment["metadata"][key] for key in ("name", "namespace")}
-    return {**deployment, "metadata": {**kept, **shown}}
 
 
 def moving(what: str) -> str:
@@ -206,16 +196,22 @@ def abandoned(seen: Seen) -> bool:
     return bool(sources) and not sources & living
 
 
-def waiting(tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[State, Reason, str, None]:
+def waiting(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> Verdict:
     """Return what `standing` does, while there is no policy."""
-    if tracing.spec.rollout.mode == "Plan":
-        text = f"New pods would get it in {', '.join(chosen)}; spec.rollout.mode is Plan, so there is no policy."
-        return State.PENDING, Reason.PLANNED, text, None
-    return State.PENDING, Reason.PREPARING, "Waits for the policy.", None
+    rules = tracing.spec.rollout
+    if rules.mode != "Plan":
+        return Verdict(Action.NOTHING, State.PENDING, Reason.PREPARING, "Waits for the policy.")
+    pods = restarts(seen.deployment) if rules.restart_existing else 0
+    pods = 0 if left_alone(seen.deployment, tracing, Untraced(pods)) else pods
+    before = f" Its {pods} pods from before would be evicted, one after the other." if pods else ""
+    text = f"New pods would get it in {', '.join(chosen)}; spec.rollout.mode is Plan, so there is no policy.{before}"
+    return Verdict(Action.NOTHING, State.PENDING, Reason.PLANNED, text, restarts=pods)
 
 
-def standing(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[State, Reason, str, float | None]:
-    """Return state, reason, message and when to look again (seconds): what has been seen, and no more."""
+def standing(seen: Seen, tracing: GrpcTracing, wanted: Plan, chosen: Sequence[str]) -> Verdict:
+    """Return how a workload does whose new pods come through the policy: what has been seen, and no more."""
+    if (verdict := restarting(seen, tracing, wanted)) is not None:
+        return verdict
     deployment = seen.deployment
     state, timeout = rollout(deployment), seconds(tracing.spec.rollout.health_timeout)
     if state is Rollout.STUCK or (state is Rollout.RUNNING and seen.failed_since > timeout):
@@ -223,20 +219,36 @@ def standing(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> tuple[S
             f"Not healthy: {progress(deployment)}. Its new pods come through the policy; to leave them out, annotate "
             f"its pod template {names.INJECT}=false."
         )
-        return State.DEGRADED, Reason.UNHEALTHY, text, None
+        return Verdict(Action.NOTHING, State.DEGRADED, Reason.UNHEALTHY, text)
     if state is Rollout.RUNNING:
         left = max(timeout - seen.failed_since, 0.0) + 1.0
-        return State.PROGRESSING, Reason.ROLLING_OUT, f"{progress(deployment)}.", left
+        soon = left if seen.untraced is None else min(left, guard.STABLE)
+        text = f"{progress(deployment)}."
+        return Verdict(Action.NOTHING, State.PROGRESSING, Reason.ROLLING_OUT, text, requeue=soon)
     if state is Rollout.EMPTY:
-        return State.INJECTED, Reason.SCALED_TO_ZERO, "Injected when they come; there are no pods to trace.", None
+        text = "Injected when they come; there are no pods to trace."
+        return Verdict(Action.NOTHING, State.INJECTED, Reason.SCALED_TO_ZERO, text)
+    before, requeue = from_before(seen, tracing)
     if seen.spans_seen:
-        return State.INSTRUMENTED, Reason.SPANS_SEEN, "Healthy, and the Collector receives its spans.", None
+        text = f"Healthy, and the Collector receives its spans.{before if seen.untraced else ''}"
+        return Verdict(Action.NOTHING, State.INSTRUMENTED, Reason.SPANS_SEEN, text, requeue=requeue)
     external = tracing.spec.collector.mode == "External"
     text = (
-        f"New pods get it when they are made{f'. {ELSEWHERE}' if external else '; no span has been seen of the present ones.'} "
-        f"Those from before: `kubectl rollout restart {called(deployment)}`.{unread(deployment, chosen)}"
+        f"New pods get it when they are made{f'. {ELSEWHERE}' if external else '; no span has been seen of the present ones.'}"
+        f"{before}{unread(deployment, chosen)}"
     )
-    return State.INJECTED, Reason.UNVERIFIED if external else Reason.THROUGH_ADMISSION, text, None
+    reason = Reason.UNVERIFIED if external else Reason.THROUGH_ADMISSION
+    return Verdict(Action.NOTHING, State.INJECTED, reason, text, requeue=requeue)
+
+
+def from_before(seen: Seen, tracing: GrpcTracing) -> tuple[str, float | None]:
+    """Return what there is to say of pods that were made before the policy, and when to look at them again (seconds)."""
+    way_out = f" Those from before: `kubectl rollout restart {called(seen.deployment)}`"
+    if (pods := seen.untraced) is None:
+        return f"{way_out}.", None
+    if why := left_alone(seen.deployment, tracing, pods):
+        return f"{way_out}; {pods.left} of them stay: {why}.", pods.again
+    return "", None if finished(seen) or rollout(seen.deployment) is not Rollout.COMPLETE else guard.STABLE
 
 
 def unread(deployment: Mapping[str, Any], chosen: Sequence[str]) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from grpctracing.api import Reverted
     from grpctracing.injection.failure import Failure
     from grpctracing.injection.fitness import Probed
+    from grpctracing.injection.restart import Untraced
 
 # A tool that undoes the same patch more often than this is not fought (the engine counts, over some hours).
 UNDONE_LIMIT = 3
@@ -56,7 +57,8 @@ class Seen:
     *image_proved*: one of whatever namespace is well with the injection. *policy_in_force*: under strategy
     Admission, whether the policy is. *probed*: what is known of each container's image, None where nobody probes.
     *left_behind*: pods that broke with an injection which has been taken out, and wait for their user to delete them. *budget*:
-    the PodDisruptionBudget that lets no pod go now and that a rollout would not respect by itself.
+    the PodDisruptionBudget that lets no pod go now and that a rollout would not respect by itself. *untraced*: what is known of
+    pods from before the policy, None where nobody asks for their restart.
     """
 
     deployment: Mapping[str, Any]
@@ -80,6 +82,7 @@ class Seen:
     image_proved: bool = False
     probed: Probed | None = None
     left_behind: tuple[str, ...] = ()
+    untraced: Untraced | None = None
 
 
 def decide(seen: Seen) -> Verdict:

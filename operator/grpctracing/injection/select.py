@@ -48,6 +48,14 @@ def annotation(deployment: Mapping[str, Any], key: str) -> str | None:
     return None
 
 
+def as_pod(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workload with nothing about it but what its pods show."""
+    template = deployment["spec"]["template"].get("metadata") or {}
+    shown = {key: template.get(key) or {} for key in ("labels", "annotations")}
+    kept = {key: deployment["metadata"][key] for key in ("name", "namespace")}
+    return {**deployment, "metadata": {**kept, **shown}}
+
+
 def opted_out(deployment: Mapping[str, Any]) -> bool:
     """Tell whether the Deployment or its template says `grpctracing.dev/inject: "false"`."""
     holders = (deployment, deployment["spec"]["template"])

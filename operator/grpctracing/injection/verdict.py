@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What the engine has to do with the workload."""
+    """What the engine has to do with the workload; *RESTART* is of one pod, and no write to the workload."""
 
     INJECT = "inject"
     REVERT = "revert"
+    RESTART = "restart"
     WAIT = "wait"
     NOTHING = "nothing"
 
@@ -66,6 +67,7 @@ class Reason(StrEnum):
     PATCHING = "Patching"
     REFUSED = "Refused"
     ROLLING_OUT = "RollingOut"
+    RESTARTING = "Restarting"
     UNHEALTHY = "Unhealthy"
     REVERTED = "Reverted"
     SCALED_TO_ZERO = "ScaledToZero"

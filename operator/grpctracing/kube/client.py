@@ -19,6 +19,7 @@ from grpctracing import telemetry
 from grpctracing.kube import errors
 from grpctracing.kube.config import refresh
 from grpctracing.kube.limit import TokenBucket
+from grpctracing.kube.resources import PODS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -85,6 +86,10 @@ class Client:
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         return await self._json("POST", resource.path(namespace), query=query, body=body)
 
+    async def rehearse(self, resource: Resource, namespace: str, body: JSON) -> JSON:
+        """Return an object as it would be if it were created now; nothing is stored. Raises what `create` does."""
+        return await self._json("POST", resource.path(namespace), query={"dryRun": "All"}, body=body)
+
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: JSON, *, kind: str, subresource: str | None = None
     ) -> JSON:
@@ -108,6 +113,21 @@ class Client:
             await self._json("DELETE", resource.path(metadata.get("namespace"), metadata["name"]), body=body)
         except errors.NotFound:
             return
+
+    async def evict(self, pod: JSON, *, dry_run: bool = False) -> None:
+        """Delete exactly this pod (by uid) if its disruption budgets allow that, else raise Unavailable with status 429.
+
+        *dry_run*: only find out.
+        """
+        metadata = pod["metadata"]
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "deleteOptions": {"preconditions": {"uid": metadata["uid"]}},
+        }
+        path = PODS.path(metadata["namespace"], metadata["name"], "eviction")
+        await self._json("POST", path, query={"dryRun": "All"} if dry_run else {}, body=body)
 
     async def watch(
         self,

@@ -99,12 +99,13 @@ def test_versions_of_chart_operator_and_project_agree():
     assert f'version = "{__version__}"' in (CHART.parents[1] / "pyproject.toml").read_text()
 
 
-def test_the_rules_are_those_that_the_security_page_lists():
+@pytest.mark.parametrize(("part", "table"), [("rules", 1), ("admissionRules", 2), ("restartRules", 3)])
+def test_the_rules_are_those_that_the_security_page_lists(part, table):
     text = (CHART / "templates" / "_helpers.tpl").read_text()
-    block = re.search(r'define "grpctracing.rules" -\}\}\n(.*?)\{\{- end', text, re.DOTALL)
+    block = re.search(r'define "grpctracing.' + part + r'" -\}\}\n(.*?)\{\{- end', text, re.DOTALL)
     given = [(rule["apiGroups"][0] or "core", rule["resources"], rule["verbs"]) for rule in yaml.safe_load(block[1])]
     page = (CHART.parents[1] / "docs" / "security.md").read_text()
-    rows = page.split("| API group | resources | verbs |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = page.split("| API group | resources | verbs |")[table].split("\n\n")[0].splitlines()[2:]
     cells = [[cell.strip().replace("`", "") for cell in row.strip("|").split("|")] for row in rows]
     listed = [(group, resources.split(", "), verbs.split(", ")) for group, resources, verbs in cells]
     assert sorted(listed) == sorted(given)

@@ -1,0 +1,91 @@
+"""Pods that came through a policy: whether the next would, what is wrong with those that are there, and what to do about it.
+
+Only for workloads of which pods are evicted (`restarts`), or were: nobody else's pods are looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from grpctracing.api import seconds
+from grpctracing.controllers.evidence import INTERVAL, STILL
+from grpctracing.injection import guard
+from grpctracing.injection.failure import broken, diagnose
+from grpctracing.injection.restart import successor
+from grpctracing.injection.rollout import observed
+from grpctracing.kube.resources import PODS
+
+if TYPE_CHECKING:
+    from grpctracing.api import GrpcTracing
+    from grpctracing.controllers.pods import Pods
+    from grpctracing.injection.failure import Failure
+    from grpctracing.kube.events import Recorder
+    from grpctracing.kube.resources import JSON, Key
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Newcomers:
+    """Looks at pods of workloads that are not well, every few seconds; times are in seconds."""
+
+    pods: Pods
+    recorder: Recorder
+    _looked: dict[Key, tuple[float, Failure | None]] = field(default_factory=dict)
+
+    async def admitted(self, workload: JSON, pod: JSON) -> bool:
+        """Tell whether a pod that was made now in place of *pod* would carry the injection; raises ApiError."""
+        namespace = workload["metadata"]["namespace"]
+        return carries(await self.pods.client.rehearse(PODS, namespace, successor(workload, pod)))
+
+    async def failure(
+        self, key: Key, workload: JSON, tracing: GrpcTracing, *, still: float, now: float
+    ) -> Failure | None:
+        """Return what is wrong with pods that came through the policy not long ago; raises ApiError.
+
+        *still* is for how long the workload's rollout has made no progress.
+        """
+        if self._due(key, workload, still, now):
+            revisions, pods = await self.pods.all_present(workload)
+            asked = [pod for pod in pods if carries(pod) and is_young(pod, tracing)]
+            found = diagnose(workload, revisions, asked, generation=workload["metadata"]["generation"])
+            self._looked[key] = (now, found)
+        return self._looked[key][1] if key in self._looked else None
+
+    async def clear(self, key: Key, workload: JSON, tracing: GrpcTracing, *, still: float, now: float) -> None:
+        """Delete pods that broke with the injection, once their successors come without it; raises ApiError."""
+        if not self._due(key, workload, still, now):
+            return
+        self._looked[key] = (now, None)
+        _, pods = await self.pods.all_present(workload)
+        broke = [pod for pod in pods if carries(pod) and broken(pod, judged=is_young(pod, tracing))]
+        if not broke or await self.admitted(workload, broke[0]):
+            return
+        for pod in broke:
+            await self.pods.client.delete(PODS, pod)
+            name = pod["metadata"]["name"]
+            log.info("broken pod deleted", extra={"workload": str(key), "pod": name})
+            message = f"Deleted pod {name}, which broke with the injection: the next one comes without."
+            self.recorder.event(workload, "Normal", "BrokenPodDeleted", message)
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a workload."""
+        self._looked.pop(key, None)
+
+    def _due(self, key: Key, workload: JSON, still: float, now: float) -> bool:
+        looked = self._looked[key][0] if key in self._looked else now - still
+        return observed(workload) and still >= STILL and now - looked >= max(INTERVAL, still / 6)
+
+
+def carries(pod: JSON) -> bool:
+    """Tell whether a pod is injected."""
+    return guard.carries({"spec": {"template": pod}})
+
+
+def is_young(pod: JSON, tracing: GrpcTracing) -> bool:
+    """Tell whether what befalls a pod may be laid at our door: until it had to be ready, and for as long again."""
+    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return (datetime.now(UTC) - made).total_seconds() <= 2 * seconds(tracing.spec.rollout.health_timeout)
