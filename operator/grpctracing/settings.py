@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from grpctracing.kube import selectors
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -15,6 +17,10 @@ PREFIX: Final = "GRPCTRACING_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 COLLECTOR_IMAGE: Final = "otel/opentelemetry-collector-contrib:0.159.0"
 PROOF_URL: Final = "http://otel-collector.{namespace}:8889/metrics"
+BOTH: Final = (
+    f"{PREFIX}WATCH_NAMESPACES and {PREFIX}NAMESPACE_SELECTOR (in the chart: watchNamespaces and namespaceSelector) are both "
+    "set; set one of them: names of namespaces, or labels"
+)
 
 
 class SettingsError(ValueError):
@@ -23,9 +29,11 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The operator's settings. Times are seconds; an empty *watch_namespaces* means all namespaces."""
+    """The operator's settings. Times are seconds; without *watch_namespaces* and *namespace_selector* it works in all namespaces."""
 
     watch_namespaces: tuple[str, ...] = ()
+    namespace_selector: selectors.Selector | None = None
+    """By which labels a namespace is this operator's, where several share a cluster."""
     collector_image: str = COLLECTOR_IMAGE
     payload_dir: Path = Path("sidecar/payload")
     http_port: int = 8080
@@ -47,8 +55,13 @@ class Settings:
         """Return the settings of *environ* (`GRPCTRACING_*`); raises SettingsError."""
         read = Reader(environ)
         defaults = cls()
+        watched = read("WATCH_NAMESPACES", names, defaults.watch_namespaces)
+        selector = read("NAMESPACE_SELECTOR", selectors.parse, defaults.namespace_selector)
+        if watched and selector is not None:
+            raise SettingsError(BOTH)
         return cls(
-            watch_namespaces=read("WATCH_NAMESPACES", names, defaults.watch_namespaces),
+            watch_namespaces=watched,
+            namespace_selector=selector,
             collector_image=read("COLLECTOR_IMAGE", str, defaults.collector_image),
             payload_dir=read("PAYLOAD_DIR", Path, defaults.payload_dir),
             http_port=read("HTTP_PORT", port, defaults.http_port),
@@ -67,7 +80,8 @@ class Settings:
         """Return the settings for hand work in *namespaces*, which is none of the operator's business; without any: these."""
         if not namespaces:
             return self
-        return replace(self, watch_namespaces=tuple(sorted(set(namespaces))), operator_deployment=None, lease=None)
+        there = tuple(sorted(set(namespaces)))
+        return replace(self, watch_namespaces=there, namespace_selector=None, operator_deployment=None, lease=None)
 
 
 @dataclass(frozen=True, slots=True)

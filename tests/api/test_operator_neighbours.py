@@ -13,6 +13,7 @@ from grpctracing.kube import neighbours as module
 from grpctracing.kube.lease import Elector
 from grpctracing.kube.neighbours import Neighbours, Outranked
 from grpctracing.kube.resources import LEASES, Key
+from grpctracing.kube.selectors import parse
 from tests.api.running import PAYLOAD, SETTINGS, eventually
 
 pytestmark = pytest.mark.api
@@ -23,8 +24,8 @@ def _impatient(monkeypatch):
     monkeypatch.setattr(module, "PAUSE", 0.2)
 
 
-def parts(place, lease, *namespaces):
-    neighbours = Neighbours(place.client, Key(place.namespace, lease), namespaces)
+def parts(place, lease, *namespaces, selector=None):
+    neighbours = Neighbours(place.client, Key(place.namespace, lease), namespaces, selector and parse(selector))
     notes = lambda: neighbours.claim.notes  # noqa: E731 - as cli.run has it
     return Elector(place.client, Key(place.namespace, lease), 10, notes=notes), neighbours
 
@@ -77,6 +78,25 @@ async def test_operators_with_namespaces_of_their_own_and_new_releases_are_let_i
     elector, neighbours = parts(place, "third", "b", "d")
     await elector.acquire()  # both began at once: neither had seen the other
     with pytest.raises(Outranked, match=r"works in b already.*/first"):
+        await neighbours.insist()
+    await elector.release()
+
+
+async def test_operators_whose_labels_rule_each_other_out_are_let_in_and_no_others(place):
+    only = f"kubernetes.io/metadata.name in ({place.namespace})"  # other tests' Leases are for namespaces of their own
+    for lease, selector in (
+        ("first", f"{only},team in (a, b)"),
+        ("second", f"{only},team=c"),
+        ("third", f"{only},!team"),
+    ):
+        elector, neighbours = parts(place, lease, selector=selector)
+        await asyncio.wait_for(neighbours.give_way(), 20)
+        await elector.acquire()
+        await neighbours.insist()
+        await elector.release()
+    elector, neighbours = parts(place, "fourth", selector=f"{only},team=b")
+    await elector.acquire()
+    with pytest.raises(Outranked, match=r'namespaces with the labels ".*team in \(a, b\)" already.*/first'):
         await neighbours.insist()
     await elector.release()
 

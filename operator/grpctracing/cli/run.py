@@ -39,7 +39,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    log.info("starting", extra={"namespaces": list(settings.watch_namespaces) or "*", "payload_files": len(files)})
+    where = settings.namespace_selector.text if settings.namespace_selector else list(settings.watch_namespaces) or "*"
+    log.info("starting", extra={"namespaces": where, "payload_files": len(files)})
     try:
         await Engine(client, settings, files, elector, neighbours).run(stop)
     except (Lost, Outranked):
@@ -61,5 +62,5 @@ def candidates(configuration: Configuration, settings: Settings) -> tuple[Electo
     if settings.lease is None:
         return None, None
     client, key = Client(configuration), Key(*settings.lease)
-    neighbours = Neighbours(client, key, settings.watch_namespaces)
+    neighbours = Neighbours(client, key, settings.watch_namespaces, settings.namespace_selector)
     return Elector(client, key, settings.lease_seconds, notes=lambda: neighbours.claim.notes), neighbours

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from grpctracing.kube.selectors import parse
 from grpctracing.settings import Settings, SettingsError
 
 
@@ -49,6 +50,14 @@ def test_every_variable_is_read():
     )
 
 
+def test_namespaces_are_chosen_by_name_or_by_label():
+    chosen = {"GRPCTRACING_NAMESPACE_SELECTOR": "team in (a, b)"}
+    assert Settings.from_env(chosen) == Settings(namespace_selector=parse("team in (a, b)"))
+    assert Settings.from_env(chosen).only(["shop"]) == Settings(watch_namespaces=("shop",)), "hand work"
+    with pytest.raises(SettingsError, match=r"watchNamespaces and namespaceSelector.* set one of them"):
+        Settings.from_env({**chosen, "GRPCTRACING_WATCH_NAMESPACES": "shop"})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -62,6 +71,8 @@ def test_every_variable_is_read():
         ("OPERATOR_DEPLOYMENT", "operator", "NAMESPACE/NAME"),
         ("LEASE", "operator", "NAMESPACE/NAME"),
         ("LEASE_SECONDS", "2.5", "whole number"),
+        ("NAMESPACE_SELECTOR", "team: a", "write e.g."),
+        ("NAMESPACE_SELECTOR", "team,!team", "contradicts itself"),
     ],
 )
 def test_a_refusal_helps(name, value, words):
