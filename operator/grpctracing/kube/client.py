@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from grpctracing import telemetry
 from grpctracing.kube import errors
 from grpctracing.kube.config import refresh
 from grpctracing.kube.limit import TokenBucket
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.resources import PODS
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ ATTEMPTS: Final = 3
 """How often one request is sent when the server says "later" itself (429 with Retry-After)."""
 LONGEST_WAIT: Final = 10.0
 CREATED: Final = 201
+NAMESPACED: Final = re.compile(r"/namespaces/([^/?]+)/")
 
 
 def always() -> bool:
@@ -54,6 +57,7 @@ class Client:
     ) -> None:
         self.configuration = configuration
         self.may_write = may_write
+        self.may_write_in: Callable[[str], bool] = anywhere
         self._api = ApiClient(configuration)
         self._bucket = TokenBucket(rate, rate * 2)
 
@@ -211,6 +215,8 @@ class Client:
             url += "?" + urlencode(meaning)
         if method != "GET" and not self.may_write():
             raise errors.NotLeader(0, f"{method} {path} not sent: this process does not lead")
+        if method != "GET" and (place := NAMESPACED.search(path)) is not None and not self.may_write_in(place[1]):
+            raise errors.NotOurs(0, f"{method} {path} not sent: the namespace is not this operator's")
         answer = await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         return response

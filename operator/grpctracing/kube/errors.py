@@ -22,7 +22,10 @@ class ApiError(Exception):
 
         An admission webhook that can't be called is one too, though the API server answers 500 for it.
         """
-        return not isinstance(self, Unavailable | Conflict | NotLeader) or "failed calling webhook" in self.message
+        return (
+            not isinstance(self, Unavailable | Conflict | NotLeader | NotOurs)
+            or "failed calling webhook" in self.message
+        )
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}: {self.message}" if self.status else self.message
@@ -50,6 +53,10 @@ class Invalid(ApiError):  # noqa: N818 - as NotFound
 
 class NotLeader(ApiError):  # noqa: N818 - as NotFound
     """Not sent: another process may lead by now, and of all operators only the leader writes."""
+
+
+class NotOurs(ApiError):  # noqa: N818 - as NotFound
+    """Not sent: the namespace belongs to another operator."""
 
 
 class Unavailable(ApiError):  # noqa: N818 - as NotFound

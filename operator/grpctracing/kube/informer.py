@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from grpctracing import telemetry
 from grpctracing.kube import errors
+from grpctracing.kube.part import Part
 from grpctracing.kube.resources import Key, key_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAGE: Final = 200
+CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
 SHORTEST_WATCH: Final = 1.0
@@ -33,13 +35,14 @@ SHORTEST_WATCH: Final = 1.0
 
 @dataclass(slots=True)
 class Informer:
-    """Follows one kind of object in one namespace (None: in all) and puts it into *store*."""
+    """Follows one kind of object in one namespace (None: in all, of which it keeps a *part*) and puts it into *store*."""
 
     client: Client
     resource: Resource
     store: Store
     namespace: str | None = None
     selector: str = ""
+    part: Part = field(default_factory=Part)
     page: int = PAGE
     """Objects that are asked for at once: of all that a list holds, only a page is in memory as it came."""
     resync: float = 600.0
@@ -51,6 +54,7 @@ class Informer:
     heard: float = field(init=False, default=0.0)
     """When the server last answered (event loop time)."""
     _position: str = field(init=False, default="")
+    _listing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _failures: int = field(init=False, default=0)
     _failing_since: float | None = field(init=False, default=None)
 
@@ -103,23 +107,40 @@ class Informer:
             self._failing_since = None
             log.info("watch works again", extra={**self._fields(), "after_seconds": round(seconds, 1)})
 
+    async def take_up(self, namespace: str) -> None:
+        """Bring the store to what *namespace* holds, which belongs to the part from now on; raises ApiError."""
+        async with self._listing:
+            with self.part.listing(namespace) as late:
+                objects, position = await self._pages(namespace)
+                self.store.replace(namespace, objects)
+                self.part.listed(namespace, position)
+            for event in late:
+                self._keep(event)
+
     async def _list(self) -> None:
+        async with self._listing:
+            objects, position = await self._pages(self.namespace)
+            self.store.replace(self.namespace, objects)
+        self._position = position
+        self.synced.set()
+
+    async def _pages(self, namespace: str | None) -> tuple[dict[Key, JSON | bytes], str]:
+        """Return what is to be kept of a list, and the resourceVersion that it is of."""
         objects: dict[Key, JSON | bytes] = {}
         query = {"limit": str(self.page), "labelSelector": self.selector}
         while True:
-            page = await self.client.page(self.resource, self.namespace, query)
+            page = await self.client.page(self.resource, namespace, query)
             self._alive()
             for obj in page.get("items") or ():
+                if not self.part.has(obj["metadata"].get("namespace", "")):
+                    continue
                 # Items of a list come without their type, which a PATCH body and an event's reference need.
                 obj.update(apiVersion=self.resource.api_version, kind=self.resource.kind)
                 objects[key_of(obj)] = self.store.prepared(obj)
             token = page["metadata"].get("continue")
             if not token:
-                break
+                return objects, page["metadata"]["resourceVersion"]
             query["continue"] = token
-        self.store.replace(self.namespace, objects)
-        self._position = page["metadata"]["resourceVersion"]
-        self.synced.set()
 
     async def _watch(self) -> None:
         query = {
@@ -152,12 +173,17 @@ class Informer:
     def _take(self, event: JSON) -> None:
         self._alive()
         self._recovered()
+        self._position = event["object"]["metadata"]["resourceVersion"]
+        self._keep(event)
+
+    def _keep(self, event: JSON) -> None:
         obj = event["object"]
-        self._position = obj["metadata"]["resourceVersion"]
-        if event["type"] in {"ADDED", "MODIFIED"}:
-            self.store.put(obj)
-        elif event["type"] == "DELETED":
+        if event["type"] not in CHANGES or not self.part.takes(event):
+            return
+        if event["type"] == "DELETED":
             self.store.remove(key_of(obj), obj)
+        else:
+            self.store.put(obj)
 
     async def _resync(self) -> None:
         while True:

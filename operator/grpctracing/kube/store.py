@@ -85,6 +85,10 @@ class Store:
             del self._objects[key.namespace]
         self._tell(key, before, None)
 
+    def drop(self, namespace: str) -> None:
+        """Forget a namespace and tell nobody: its objects are not gone, they are none of ours any more."""
+        self._objects.pop(namespace, None)
+
     def prepared(self, obj: JSON) -> JSON | bytes:
         """Return *obj* as it is kept here."""
         kept = self.project(obj)
@@ -95,8 +99,7 @@ class Store:
 
         *objects* are prepared already: whoever lists does that page by page, for all of them whole take many times the memory.
         """
-        known = [key for key in self if namespace in {None, key.namespace}]
-        for key in known:
+        for key in self._keys(namespace):
             if key not in objects:
                 self.remove(key)
         for key, kept in objects.items():
@@ -106,9 +109,12 @@ class Store:
 
     def announce(self, namespace: str | None) -> None:
         """Tell the listeners of every object again (a resync: level-triggered work can afford it)."""
-        for key in list(self):
-            if namespace in {None, key.namespace} and (obj := self.get(key)) is not None:
+        for key in self._keys(namespace):
+            if (obj := self.get(key)) is not None:
                 self._tell(key, obj, obj)
+
+    def _keys(self, namespace: str | None) -> list[Key]:
+        return list(self) if namespace is None else [key for key, _ in self._objects.get(namespace, {}).values()]
 
     def _keep(self, key: Key, before: JSON | None, obj: JSON, kept: JSON | bytes) -> None:
         self._objects.setdefault(key.namespace, {})[key.name] = (key, kept)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from grpctracing.kube import informer as module
 from grpctracing.kube.informer import PAGE, Informer
+from grpctracing.kube.part import Part
 from grpctracing.kube.resources import DEPLOYMENTS, Key
 from grpctracing.kube.store import Store
 from tests.unit.kube.fake_server import FakeServer, eventually, page, refusal, served, thing
@@ -212,3 +213,46 @@ async def test_what_the_server_asks_for_is_waited_for():
     begun = loop.time()
     async with following(fake):
         assert loop.time() - begun >= 1
+
+
+def part_of(*namespaces):
+    return Part(set(namespaces).__contains__)
+
+
+async def test_of_a_part_the_other_namespaces_are_passed_over():
+    mine, other = thing("a", 1), thing("b", 2, namespace="staging")
+    script = [event("ADDED", thing("x", 6, namespace="staging")), event("ADDED", thing("c", 7))]
+    fake = FakeServer(lists=[page(5, mine, other)], watches=[script])
+    async with following(fake, part=part_of("production")) as (store, heard):
+        await eventually(lambda: store.get(C))
+        assert heard == [("a", False, True), ("c", False, True)]
+
+
+async def test_a_namespace_that_comes_is_as_the_server_has_it_whatever_the_watch_told_meanwhile():
+    namespaces, store = {"production"}, Store()
+    before, at, after = (str(version) for version in (8, 10, 12))
+
+    def respond(request):
+        if "/namespaces/staging/" not in request.path:
+            return page(5, thing("a", 1))
+        for kind, name, version in (
+            ("ADDED", "gone", before),  # deleted before the list
+            ("MODIFIED", "x", before),
+            ("DELETED", "y", after),
+            ("ADDED", "z", after),
+        ):
+            informer._take(event(kind, thing(name, version, namespace="staging")))
+        return page(at, thing("x", 9, namespace="staging"), thing("y", 7, namespace="staging"))
+
+    async with served(FakeServer(respond=respond)) as client:
+        informer = Informer(client, DEPLOYMENTS, store, part=Part(lambda name: name in namespaces))
+        await informer._list()
+        informer._take(event("ADDED", thing("early", 6, namespace="staging")))
+        namespaces.add("staging")
+        informer._take(event("ADDED", thing("w", 7, namespace="staging")))  # and deleted, of which no word has come yet
+        await informer.take_up("staging")
+        assert names(store) == {"a", "x", "z"}
+        informer._take(event("MODIFIED", thing("w", 8, namespace="staging")))
+        assert names(store) == {"a", "x", "z"}, "older than the list"
+        informer._take(event("ADDED", thing("v", 13, namespace="staging")))
+        assert names(store) == {"a", "x", "z", "v"}

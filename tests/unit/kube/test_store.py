@@ -71,5 +71,14 @@ def test_listeners_hear_before_and_after(store):
     assert not list(store)
 
 
+def test_what_is_dropped_is_not_said_to_be_gone(store):
+    heard = []
+    store.put(stateful_set("db", 5))
+    store.listen(lambda *news: heard.append(news))
+    store.drop("shop")
+    assert not list(store)
+    assert not heard
+
+
 def version(obj):
     return None if obj is None else int(obj["metadata"]["resourceVersion"])
