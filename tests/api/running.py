@@ -16,14 +16,21 @@ from typing import TYPE_CHECKING, Any
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import config, errors
 from grpctracing.kube.client import MERGE, Client
-from grpctracing.kube.resources import BY_KIND, DEPLOYMENTS, GRPC_TRACINGS, PODS, REPLICA_SETS, Resource
+from grpctracing.kube.resources import (
+    BY_KIND,
+    DEPLOYMENTS,
+    GRPC_TRACINGS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    Resource,
+)
 from grpctracing.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 PAYLOAD = {"sitecustomize.py": "# stub\n", "_grpctracing.hook.py": "# hook\n"}
 SETTINGS = Settings(http_port=0, proof_seconds=0, resync_seconds=600, requests_per_second=1000)

@@ -17,7 +17,7 @@ from grpctracing.injection.select import select
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import find
 from grpctracing.kube.client import Client
-from grpctracing.kube.resources import BY_KIND, CONFIG_MAPS, GRPC_TRACINGS
+from grpctracing.kube.resources import BY_KIND, CONFIG_MAPS, GRPC_TRACINGS, NAMESPACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ async def explain(settings: Settings, environ: Mapping[str, str], target: Target
     client = Client(await config.load(environ), rate=settings.requests_per_second)
     try:
         live = {**await client.get(BY_KIND[kind], namespace, name), "kind": kind}
+        strange = await elsewhere(client, settings, namespace)
         objects = await client.list(GRPC_TRACINGS, namespace)
         tracings = [parse(obj) for obj in objects]
         inherited = await Inherited(client).of(live)
@@ -53,8 +54,22 @@ async def explain(settings: Settings, environ: Mapping[str, str], target: Target
     )
     bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
     seen = Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap, probed=probed)
-    sys.stdout.write(text(target, decide(seen)))
+    sys.stdout.write(text(target, decide(seen), strange))
     return 0
+
+
+async def elsewhere(client: Client, settings: Settings, namespace: str) -> str:
+    """Return why the operator of these settings does not work in a namespace; empty where it does. Raises ApiError."""
+    if settings.watch_namespaces and namespace not in settings.watch_namespaces:
+        return f"watchNamespaces does not list {namespace}"
+    if (selector := settings.namespace_selector) is None:
+        return ""
+    labels = (await client.get(NAMESPACES, "", namespace))["metadata"].get("labels")
+    return (
+        ""
+        if selector.matches(labels)
+        else f'the labels of {namespace} do not match namespaceSelector "{selector.text}"'
+    )
 
 
 async def known(client: Client, deployment: JSON, tracing: GrpcTracing | None) -> dict[str, Finding | None] | None:
@@ -74,8 +89,11 @@ def not_patched(kind: str) -> Verdict:
     return Verdict(Action.NOTHING, State.SKIPPED, Reason.KIND_NOT_PATCHED, message)
 
 
-def text(target: Target, verdict: Verdict) -> str:
-    """Return the verdict for a terminal. What only the running operator knows (spans, fights) is not in it."""
+def text(target: Target, verdict: Verdict, strange: str = "") -> str:
+    """Return the verdict for a terminal. What only the running operator knows (spans, fights) is not in it.
+
+    *strange* is why this operator has nothing to do with it.
+    """
     kind, namespace, name = target
     lines = [
         f"{kind:<11} {namespace}/{name}",
@@ -83,6 +101,8 @@ def text(target: Target, verdict: Verdict) -> str:
         f"State       {verdict.state.value} ({verdict.reason.value})",
         f"Action      {verdict.action.value}",
     ]
+    if strange:
+        lines.insert(1, f"Operator    not this one: {strange}; another one would say")
     if verdict.message:
         lines.append(f"Because     {verdict.message}")
     if verdict.containers:

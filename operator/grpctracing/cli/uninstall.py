@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from grpctracing.controllers import leftovers
+from grpctracing.controllers.admission import key_of_owner
 from grpctracing.controllers.lifecycle import FINALIZER
 from grpctracing.controllers.ownership import controllers, is_own
 from grpctracing.controllers.pods import Pods
@@ -31,6 +32,7 @@ from grpctracing.kube.resources import (
     DEPLOYMENTS,
     GRPC_TRACINGS,
     LEASES,
+    NAMESPACES,
     OWNED,
     PODS,
     POLICIES,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from grpctracing.api import GrpcTracing
     from grpctracing.injection import Verdict
     from grpctracing.kube.resources import JSON, Resource
+    from grpctracing.kube.selectors import Selector
     from grpctracing.settings import Settings
 
 PATIENCE: Final = 300.0
@@ -61,7 +64,9 @@ OPTIONAL: Final = (PODS, STATEFUL_SETS, DAEMON_SETS)
 async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
     """Take out, delete and release everything in scope, within six minutes; return 0, or 1 when something is left."""
     client = Client(await config.load(environ), rate=settings.requests_per_second)
-    work = Uninstall(client, settings.watch_namespaces, settings.operator_deployment, settings.lease)
+    work = Uninstall(
+        client, settings.watch_namespaces, settings.operator_deployment, settings.lease, settings.namespace_selector
+    )
     doing = asyncio.create_task(work.run())
     # The deadline of the hook's Job ends us with SIGTERM: then, too, the operator must not stay stopped.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, doing.cancel)
@@ -83,12 +88,16 @@ async def uninstall(settings: Settings, environ: Mapping[str, str]) -> int:
 
 @dataclass(slots=True)
 class Uninstall:
-    """One uninstallation and what came of it; *operator* and *lease* are namespace and name of the operator's own."""
+    """One uninstallation and what came of it; *operator* and *lease* are namespace and name of the operator's own.
+
+    It is of *namespaces*, of those that *selector* selects at each pass, or of all.
+    """
 
     client: Client
     namespaces: tuple[str, ...]
     operator: tuple[str, str] | None = None
     lease: tuple[str, str] | None = None
+    selector: Selector | None = None
     done: dict[str, int] = field(default_factory=lambda: {"reverted": 0, "deleted": 0, "released": 0})
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be done in the last whole pass, and why."""
@@ -98,6 +107,7 @@ class Uninstall:
     _unsettled: bool = False
     """Whether a pod that was injected may still turn out to be one that its StatefulSet waits for."""
     _replicas: int = 0
+    _selected: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Stop the operator, then repeat until a pass has nothing to do."""
@@ -150,6 +160,9 @@ class Uninstall:
         await self.client.patch(DEPLOYMENTS, *deployment, {"spec": {"replicas": replicas}}, kind=MERGE)
 
     async def _pass(self) -> None:
+        if self.selector is not None:
+            selected = await self.client.list(NAMESPACES, selector=self.selector.text)
+            self._selected = frozenset(namespace["metadata"]["name"] for namespace in selected)
         await self._remove_policies()
         tracings: list[JSON] = await self._list(GRPC_TRACINGS)
         by_namespace: dict[str, list[GrpcTracing]] = {}
@@ -224,8 +237,9 @@ class Uninstall:
             return  # not served, or never permitted: then there is none of ours
         for resource, objects in found:
             for obj in objects:
-                await self.client.delete(resource, obj)
-                self._did("deleted", f"{resource.kind} {obj['metadata']['name']}")
+                if self._in_scope(key_of_owner(obj).namespace):
+                    await self.client.delete(resource, obj)
+                    self._did("deleted", f"{resource.kind} {obj['metadata']['name']}")
 
     async def _delete(self, resource: Resource) -> None:
         for obj in await self._list(resource, OWNED_SELECTOR):
@@ -278,8 +292,11 @@ class Uninstall:
                 continue  # the kind is not served: the CustomResourceDefinition has been removed before
             for item in items:
                 item.update(apiVersion=resource.api_version, kind=resource.kind)
-            found += items
+            found += [item for item in items if self._in_scope(item["metadata"]["namespace"])]
         return found
+
+    def _in_scope(self, namespace: str) -> bool:
+        return self.selector is None or namespace in self._selected
 
     def _did(self, what: str, name: str) -> None:
         self.done[what] += 1

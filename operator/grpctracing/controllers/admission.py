@@ -21,6 +21,7 @@ from grpctracing.injection.policy import policy_name
 from grpctracing.injection.records import records_name
 from grpctracing.kube import errors
 from grpctracing.kube.apply import OWNED_SELECTOR, NameTaken, ensure, find
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.resources import CONFIG_MAPS, POLICIES, Key
 
 if TYPE_CHECKING:
@@ -54,11 +55,12 @@ NOT_PERMITTED: Final = (
 
 @dataclass(slots=True)
 class Admission:
-    """Reconciles policies; *cluster_wide* tells whether the operator works in all namespaces."""
+    """Reconciles policies; *cluster_wide* tells whether the operator may, *ours* whether it works in a namespace."""
 
     client: Client
     world: World
     cluster_wide: bool
+    ours: Callable[[str], bool] = anywhere
     clock: Callable[[], float] = time.monotonic
     _present: set[Key] = field(default_factory=set)
     """GrpcTracings for which a policy or a binding may be there."""
@@ -87,11 +89,14 @@ class Admission:
         try:
             for resource in POLICIES:
                 for obj in await self.client.list(resource, selector=OWNED_SELECTOR):
-                    self._present.add(key_of_owner(obj))
+                    if not self.ours((key := key_of_owner(obj)).namespace):
+                        continue
+                    self._present.add(key)
                     if resource is POLICIES[0]:  # bound, whatever the policy says today
-                        self._compared[key_of_owner(obj)] = ([], 0.0)
-            for key in [key for key in self._present if self.world.tracings.get(key) is None]:
-                await self.remove(key)
+                        self._compared.setdefault(key, ([], 0.0))
+            for key in self._present.copy():
+                if self.ours(key.namespace) and self.world.tracings.get(key) is None:
+                    await self.remove(key)
         except (errors.NotFound, errors.Forbidden):
             self._swept = True  # not served, or not asked for in the chart: there is nothing of ours
         except errors.ApiError as error:
@@ -99,16 +104,28 @@ class Admission:
         else:
             self._swept = True
 
+    def sweep_again(self) -> None:
+        """Have the next sweep look once more: a namespace has come, and what is there of it."""
+        self._swept = False
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a GrpcTracing whose policy another operator looks after from now on."""
+        self._present.discard(key)
+        self._compared.pop(key, None)
+        self._written.pop(key, None)
+
     async def ensure(
         self, tracing: GrpcTracing, tracings: Sequence[GrpcTracing], facts: Facts, failed: Sequence[Failed] = ()
     ) -> Facts:
-        """Bring the policy of *tracing* to what it should be and return *facts* with how it stands. Raises ApiError.
+        """Bring the policy of *tracing* to what it should be and return *facts* with how it stands. Raises ApiError, NotOurs.
 
         *tracings* are all living ones of the namespace, *failed* the images that are to be left alone. Without the bootstrap in place there is no policy: pods would
         load what somebody else has put there.
         """
         await self.sweep()
         key = Key(tracing.metadata.namespace, tracing.metadata.name)
+        if not self.ours(key.namespace):  # given away since this began; a policy is outside of its namespace
+            raise errors.NotOurs(0, f"the policy of {key} is another operator's")
         if tracing.spec.rollout.mode == "Plan":
             return replace(facts, policy=self.in_force(key))
         if tracing.spec.rollout.strategy != ADMISSION or facts.trouble is not None:
@@ -146,9 +163,7 @@ class Admission:
             if live is not None and key_of_owner(live) == key:
                 await self.client.delete(resource, live)
                 log.info("deleted", extra={"kind": resource.kind, "object": live["metadata"]["name"]})
-        self._present.discard(key)
-        self._compared.pop(key, None)
-        self._written.pop(key, None)
+        self.forget(key)
 
     async def _apply(self, key: Key, wanted: list[JSON]) -> tuple[str, str] | None:
         """Write what differs; return the trouble that stands in the way, if any."""

@@ -92,6 +92,11 @@ class Board:
         """Drop a GrpcTracing that is gone."""
         self.facts.pop(key, None)
 
+    def leave(self, namespace: str) -> None:
+        """Count a namespace as not looked at: its workloads are forgotten, each by itself."""
+        self._surveyed.discard(namespace)
+        self._unseen.pop(namespace, None)
+
     def workloads(self, tracing: Key) -> dict[str, Verdict]:
         """Return the verdicts on the workloads of a GrpcTracing by label: what they are called within the namespace."""
         return self._listed.get(tracing, {})

@@ -19,6 +19,7 @@ from grpctracing.injection.containers import Refusal
 from grpctracing.injection.preflight import unprobed
 from grpctracing.injection.select import Match, select
 from grpctracing.kube import errors
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.resources import PODS
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Discovery:
     client: Client
     world: World
     preflight: Preflight
+    ours: Callable[[str], bool] = anywhere
+    """Whether the operator works in a namespace that it sees."""
     clock: Callable[[], float] = time.monotonic
     _due: dict[str, float] = field(default_factory=dict)
     """Namespace → when it is looked at next."""
@@ -78,6 +81,8 @@ class Discovery:
     def _tracings(self) -> Iterator[GrpcTracing]:
         """Yield the objects whose policies go by what is known of images."""
         for key in self.world.tracings:
+            if not self.ours(key.namespace):  # taken up a moment later
+                continue
             try:
                 tracing = self.world.tracing(key)
             except Unreadable:  # told where it is reconciled

@@ -18,11 +18,14 @@ from grpctracing.controllers.admission import Admission
 from grpctracing.controllers.board import Board
 from grpctracing.controllers.collector import OwnedObjects
 from grpctracing.controllers.discovery import Discovery
+from grpctracing.controllers.finalizer import Finalizers
+from grpctracing.controllers.handover import Handover
 from grpctracing.controllers.memory import records
 from grpctracing.controllers.ownership import is_own, owner_of
 from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.preflight import Preflight
 from grpctracing.controllers.proof import Proof
+from grpctracing.controllers.shard import Shard
 from grpctracing.controllers.status import StatusController
 from grpctracing.controllers.tracing import TracingController
 from grpctracing.controllers.transitions import Transitions
@@ -32,12 +35,14 @@ from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
 from grpctracing.kube.informer import PAGE, Informer
 from grpctracing.kube.lease import Lost
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.queue import Queue
 from grpctracing.kube.resources import CONFIG_MAPS, GRPC_TRACINGS, OWNED, WORKLOADS, Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
+    from grpctracing.controllers.handover import Controller
     from grpctracing.kube.client import Client
     from grpctracing.kube.lease import Elector
     from grpctracing.kube.neighbours import Neighbours
@@ -79,33 +84,45 @@ class Engine:
             Queue("workload"),
             Queue("status"),
         )
+        self.shard = (
+            Shard(client, selector, settings.resync_seconds) if (selector := settings.namespace_selector) else None
+        )
+        ours = self.shard.has if self.shard is not None else anywhere
         self.queues = (self.tracing_queue, self.workload_queue, self.status_queue)
         self.recorder = Recorder(client)
         self.board = Board(changed=self.status_queue.add)
         self.proof = Proof(
             self.world, settings.proof_url, settings.proof_seconds, self.workload_queue.add, Pods(client)
         )
-        self.preflight = Preflight(client, self.world, payload, self.workload_queue.add, settings.watch_namespaces)
-        self.discovery = Discovery(client, self.world, self.preflight)
-        self.workloads = WorkloadController(
-            client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight
+        self.preflight = Preflight(
+            client, self.world, payload, self.workload_queue.add, settings.watch_namespaces, ours
         )
-        self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces)
+        self.discovery = Discovery(client, self.world, self.preflight, ours)
+        self.workloads = WorkloadController(
+            client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight, ours
+        )
+        self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces, ours=ours)
         self.tracings = TracingController(
             self.world,
             self.board,
             OwnedObjects(client, self.world, payload, settings.collector_image),
             self.admission,
             look=self.workload_queue.add,
+            finalizers=Finalizers(client, self.world) if self.shard is not None else None,
         )
         self.status = StatusController(client, self.world, self.board, self.recorder)
         self.informers = list(self._informers())
+        self.handover = self._handed_over()
         self._listen()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until *stop* is set; raises what ended a part that should not have ended."""
         runner = await telemetry.serve(self.settings.http_port, alive=self.trouble, ready=self.unready)
-        parts = [asyncio.create_task(informer.run(), name=str(informer.resource.plural)) for informer in self.informers]
+        parts = [
+            asyncio.create_task(self._follow(informer), name=informer.resource.plural) for informer in self.informers
+        ]
+        if self.shard is not None:
+            parts.append(asyncio.create_task(self.shard.work(), name="shard"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         turn = asyncio.create_task(self._turn(), name="turn")
         stop_kopf = asyncio.Event()
@@ -175,6 +192,12 @@ class Engine:
             for resource in OWNED:
                 yield self._informer(resource, self.world.owned[resource.kind], namespace, OWNED_SELECTOR)
 
+    async def _follow(self, informer: Informer) -> None:
+        """Run an informer; which namespaces are ours has to be known before anything in them is listed."""
+        if self.shard is not None and informer is not self.shard.namespaces:
+            await self.shard.namespaces.synced.wait()
+        await informer.run()
+
     def _informer(self, resource: Resource, store: Store, namespace: str | None, selector: str = "") -> Informer:
         return Informer(
             self.client,
@@ -220,12 +243,36 @@ class Engine:
             for workload in self.world.workloads_in(key.namespace):
                 self.workload_queue.add(workload, backlog=True)
 
+    def _handed_over(self) -> Handover | None:
+        """Return what sees to namespaces that come and go by their labels; None where there are no others' namespaces."""
+        if self.shard is None:
+            return None
+        self.client.may_write_in = self.shard.has
+        handover = Handover(
+            self.world,
+            self.board,
+            self.admission,
+            self.preflight,
+            self.tracing_queue,
+            self.workload_queue,
+            self.status_queue,
+        )
+        self.shard.follow(self.informers, handover)
+        self.informers.append(self.shard.namespaces)
+        return handover
+
+    def _ours(self, controller: Controller) -> Callable[[Key], Awaitable[float | None]]:
+        """Return the *controller*'s work, in namespaces of ours."""
+        if self.shard is None or self.handover is None:
+            return controller.reconcile
+        return self.handover.guarded(controller, self.shard)
+
     def _work(self) -> dict[str, Coroutine[None, None, None]]:
         workers = self.settings.workers
         return {
-            "tracing": self.tracing_queue.work(self.tracings.reconcile, workers),
-            "workload": self.workload_queue.work(self.workloads.reconcile, workers),
-            "status": self.status_queue.work(self.status.reconcile, 1),
+            "tracing": self.tracing_queue.work(self._ours(self.tracings), workers),
+            "workload": self.workload_queue.work(self._ours(self.workloads), workers),
+            "status": self.status_queue.work(self._ours(self.status), 1),
             "admission": self.admission.run(),
             "preflight": self.preflight.work(),
             "preflight sweep": self.preflight.sweep(),
@@ -236,6 +283,9 @@ class Engine:
         }
 
     async def _kopf(self, stop: asyncio.Event, interrupted: asyncio.Event) -> None:
+        if self.shard is not None:  # see controllers/finalizer.py
+            await stop.wait()
+            return
         await perseverance.run(
             self.client,
             self.settings.watch_namespaces,
@@ -249,6 +299,8 @@ class Engine:
         """Return when it is this process's turn to work: caches complete, nobody else there before us, Lease held."""
         for informer in self.informers:
             await informer.synced.wait()
+        if self.shard is not None:
+            self.shard.begin()
         workloads = {resource.plural: len(self.world.workloads[resource.kind]) for resource in WORKLOADS}
         log.info("synced", extra={**workloads, "tracings": len(self.world.tracings)})
         if self.neighbours is not None:

@@ -21,6 +21,7 @@ from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.names import PYTHONPATH
 from grpctracing.kube import errors
 from grpctracing.kube.apply import NameTaken, ensure, find
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.queue import Queue
 from grpctracing.kube.resources import CONFIG_MAPS, PODS, Key
 
@@ -68,6 +69,8 @@ class Preflight:
     bootstrap: Mapping[str, str]
     look: Callable[[Key], None]
     namespaces: tuple[str, ...] = ()
+    ours: Callable[[str], bool] = anywhere
+    """Whether the operator works in a namespace that it sees."""
     clock: Callable[[], float] = time.monotonic
     queue: Queue = field(default_factory=lambda: Queue("preflight"))
     _jobs: dict[Key, Job] = field(default_factory=dict)
@@ -117,13 +120,18 @@ class Preflight:
     async def sweep(self) -> None:
         """Remove what an earlier process left, then be quiet until cancelled."""
         for namespace in self.namespaces or (None,):
-            try:
-                for pod in await self.client.list(PODS, namespace, selector=SELECTOR):
-                    if any(controllers(pod)) and not self._at_work(pod):
-                        await self.client.delete(PODS, pod)
-            except errors.ApiError as error:  # no right to pods: then there are none of ours either
-                log.warning("preflight pods not cleaned up", extra={"namespace": namespace or "*", "error": str(error)})
+            await self.sweep_in(namespace)
         await asyncio.Event().wait()
+
+    async def sweep_in(self, namespace: str | None) -> None:
+        """Remove what an earlier process left in *namespace* (None: in all); raises nothing."""
+        try:
+            for pod in await self.client.list(PODS, namespace, selector=SELECTOR):
+                ours = any(controllers(pod)) and self.ours(pod["metadata"]["namespace"])
+                if ours and not self._at_work(pod):
+                    await self.client.delete(PODS, pod)
+        except errors.ApiError as error:  # no right to pods: then there are none of ours either
+            log.warning("preflight pods not cleaned up", extra={"namespace": namespace or "*", "error": str(error)})
 
     def _at_work(self, pod: JSON) -> bool:
         """Tell whether a job of this process has made *pod*, or has found it and waits for it."""
@@ -159,6 +167,8 @@ class Preflight:
 
     def _wanting(self, job: Job) -> GrpcTracing | None:
         """Return the object that the job is for, as long as it wants one. `Plan` writes nothing, also not what was asked for before."""
+        if not self.ours(job.tracing.namespace):
+            return None
         try:
             tracing = self.world.tracing(job.tracing)
         except Unreadable:
@@ -193,7 +203,7 @@ class Preflight:
             live = await find(self.client, PODS, key.namespace, job.pod["metadata"]["name"])
             if live is None or live["metadata"].get("deletionTimestamp"):
                 self._give_up_place(key, job)
-        except errors.Unavailable:
+        except (errors.Unavailable, errors.NotOurs):
             self._give_up_place(key, job)
             raise
         except errors.ApiError as error:
@@ -260,6 +270,8 @@ class Preflight:
                 await self.client.delete(PODS, pod)
         except errors.Unavailable:
             raise
+        except errors.NotOurs:
+            pass  # whoever has the namespace now finds it
         except errors.ApiError as error:  # it has a deadline, and goes with its owner
             log.warning("preflight pod not deleted", extra={"image": job.image, "error": str(error)})
         self._give_up_place(key, job)

@@ -42,7 +42,7 @@ class StatusController:
         obj = self.world.tracings.get(key)
         facts = self.board.facts.get(key)
         if obj is None:
-            self._written.pop(key, None)
+            self.forget(key)
             return None
         surveyed = self.board.surveyed(key.namespace, self.world.workloads_in(key.namespace))
         if facts is None or not (surveyed or facts.undecided):
@@ -67,6 +67,10 @@ class StatusController:
         self.world.tracings.put(written)
         self._announce(written, before, wanted)
         return None
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a GrpcTracing that is gone."""
+        self._written.pop(key, None)
 
     def _announce(self, obj: JSON, before: JSON, now: JSON) -> None:
         """Post an event for each condition that has turned since the object's first status."""

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from grpctracing.controllers.admission import Admission
     from grpctracing.controllers.board import Board
     from grpctracing.controllers.collector import OwnedObjects
+    from grpctracing.controllers.finalizer import Finalizers
     from grpctracing.controllers.world import World
+    from grpctracing.kube.resources import JSON
 
 log = logging.getLogger(__name__)
 
@@ -39,31 +41,33 @@ NAMED: Final = 5
 
 @dataclass(slots=True)
 class TracingController:
-    """Reconciles GrpcTracings; *look* has a workload looked at."""
+    """Reconciles GrpcTracings; *look* has a workload looked at. Without *finalizers* it is kopf that sees to those."""
 
     world: World
     board: Board
     owned: OwnedObjects
     admission: Admission
     look: Callable[[Key], None]
+    finalizers: Finalizers | None = None
     _leaving: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring what a GrpcTracing owns to what it should be. Idempotent; called with a key, never with an event."""
         obj = self.world.tracings.get(key)
         if obj is not None and obj["metadata"].get("deletionTimestamp"):
-            return await self._leave(key, obj["metadata"]["uid"])
+            return await self._leave(key, obj)
         try:
             tracing = self.world.tracing(key)
         except Unreadable as error:
             self.board.found(key, Facts(None, ("Unknown", ""), unreadable(error)))
             return None
-        if tracing is None:
+        if obj is None or tracing is None:
             # Deleted without our finalizer (by hand, or before we had put it there): the same way back.
             self.board.drop(key)
             await self.admission.remove(key)
             return None if await self.owned.remove(key) else LEAVING_SECONDS
         try:
+            await self._finalize(obj)
             facts = await self.owned.ensure(tracing)
             facts = await self._admit(tracing, facts)
         except errors.ApiError as error:
@@ -81,6 +85,10 @@ class TracingController:
         if troubles & {NAMESPACED[0], NOT_SERVED[0], NOT_PERMITTED[0]}:
             return MISSING_SECONDS
         return TAKEN_SECONDS if "NameTaken" in troubles else None
+
+    async def _finalize(self, obj: JSON) -> None:
+        if self.finalizers is not None:
+            await self.finalizers.put_on(obj)
 
     async def _admit(self, tracing: GrpcTracing, facts: Facts) -> Facts:
         try:
@@ -103,7 +111,12 @@ class TracingController:
         del self._leaving[uid]
         log.info("left", extra={"tracing": str(key)})
 
-    async def _leave(self, key: Key, uid: str) -> float | None:
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a GrpcTracing that another operator looks after from now on."""
+        self.board.drop(key)
+        self.admission.forget(key)
+
+    async def _leave(self, key: Key, obj: JSON) -> float | None:
         """Have every workload brought back, then remove what is owned, then let the object go."""
         # First: what is reverted now must not come back by the other way.
         if not await self.admission.sweep():
@@ -124,7 +137,10 @@ class TracingController:
             return LEAVING_SECONDS
         if not await self.owned.remove(key):
             return LEAVING_SECONDS
-        self._leaving.setdefault(uid, asyncio.Event()).set()
+        if self.finalizers is not None:
+            await self.finalizers.take_off(obj)
+        else:
+            self._leaving.setdefault(obj["metadata"]["uid"], asyncio.Event()).set()
         return None
 
     def _still_injected(self, namespace: str) -> list[Key]:

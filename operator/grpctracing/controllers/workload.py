@@ -27,6 +27,7 @@ from grpctracing.injection.digests import image_digest
 from grpctracing.injection.kinds import REPLICA_SET, kind_of
 from grpctracing.injection.rollout import began_at, ended_at
 from grpctracing.kube import errors
+from grpctracing.kube.part import anywhere
 from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class WorkloadController:
     transitions: Transitions
     bootstrap: Mapping[str, str]
     preflight: Preflight
+    ours: Callable[[str], bool] = anywhere
+    """Whether the operator works in a namespace: whether its caches are complete, and nobody else's business."""
     clock: Callable[[], float] = time.monotonic
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
@@ -91,7 +94,7 @@ class WorkloadController:
         store = self.world.of(key)
         deployment = store.get(key)
         if deployment is None:
-            await self._forget(key)
+            await self._gone(key)
             return None
         inherited: Names = {}
         failure: Failure | None = None
@@ -124,7 +127,7 @@ class WorkloadController:
             raise
         if outcome.deployment is None:
             store.remove(key)
-            await self._forget(key)
+            await self._gone(key)
             return None
         store.put(outcome.deployment)
         if outcome.written:
@@ -153,7 +156,9 @@ class WorkloadController:
         left: tuple[str, ...],
         untraced: Untraced | None,
     ) -> Verdict:
-        """Decide and report in one go: no other worker can take the same rollout slot in between."""
+        """Decide and report in one go: no other worker can take the same rollout slot in between. Raises NotOurs."""
+        if not self.ours(key.namespace):  # given away since this began, so that its GrpcTracings would seem to be gone
+            raise errors.NotOurs(0, f"{key} is another operator's")
         verdict = self._hold(key, self._decide(key, deployment, inherited, failure, left, untraced))
         self._probe(key, deployment, verdict)
         if verdict.action is Action.INJECT and not self.budgets.fresh(key.namespace):
@@ -291,13 +296,17 @@ class WorkloadController:
             refused = replace(verdict, state=State.DEGRADED, reason=Reason.REFUSED, message=message)
             self.transitions.told(deployment, self.board.report(key, refused), refused)
 
-    async def _forget(self, key: Key) -> None:
+    def forget(self, key: Key) -> None:
+        """Drop what this process knows of a workload; what the status of its GrpcTracing remembers stays."""
         self.board.forget(key)
         self.history.forget(key)
         self.proof.forget(key)
         self.evidence.forget(key)
         self.leftovers.forget(key)
         self.restarts.forget(key)
+
+    async def _gone(self, key: Key) -> None:
+        self.forget(key)
         await self.memory.forget(key)
 
 

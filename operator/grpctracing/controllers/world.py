@@ -46,6 +46,17 @@ class World:
     )
     _parsed: dict[Key, tuple[str, GrpcTracing]] = field(default_factory=dict)
 
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        """Return all caches."""
+        return (*self.workloads.values(), self.tracings, *self.owned.values())
+
+    def drop(self, namespace: str) -> None:
+        """Forget a namespace that is another operator's from now on; nobody is told that its objects are gone, for they are not."""
+        for store in self.stores:
+            store.drop(namespace)
+        self._parsed = {key: parsed for key, parsed in self._parsed.items() if key.namespace != namespace}
+
     def tracing(self, key: Key) -> GrpcTracing | None:
         """Return one GrpcTracing as a model, or None when there is none; raises Unreadable."""
         obj = self.tracings.get(key)

@@ -150,6 +150,39 @@ async def test_after_a_restart_it_is_in_force_at_once_and_leftovers_go():
     assert not server.objects
 
 
+async def test_what_another_operator_has_written_is_not_swept_up_until_its_namespace_comes():
+    await controller(server := Server()).ensure(ASKED, [ASKED], Facts())
+    other = controller(server)
+    other.world.tracings.drop(KEY.namespace)
+    ours = set()
+    other.ours = ours.__contains__
+    await other.sweep()
+    assert server.objects
+    ours.add(KEY.namespace)
+    other.sweep_again()
+    await other.sweep()
+    assert not server.objects, "no object stands behind it"
+
+
+async def test_no_policy_is_written_for_a_namespace_that_was_given_away_meanwhile():
+    admission = controller(server := Server())
+    admission.ours = lambda _: False
+    with pytest.raises(errors.NotOurs):
+        await admission.ensure(ASKED, [], Facts())
+    assert not server.objects
+
+
+async def test_a_policy_that_is_another_operators_from_now_on_stays():
+    admission = controller(server := Server())
+    await admission.ensure(ASKED, [ASKED], Facts())
+    admission.world.drop(KEY.namespace)
+    admission.forget(KEY)
+    admission.ours = lambda _: False
+    admission.sweep_again()
+    await admission.sweep()
+    assert server.objects
+
+
 async def test_a_sweep_without_an_answer_is_made_up_for():
     await controller(server := Server()).ensure(ASKED, [ASKED], Facts())
     again = controller(server)

@@ -58,6 +58,16 @@ def made(name="default", **spec):
     return tracing(name, spec={**ADMISSION, **spec}, resourceVersion="1")
 
 
+async def test_pods_of_a_namespace_that_is_not_ours_yet_are_not_listed(cluster):
+    looking = discovery(cluster, made())
+    looking.ours = lambda _: False
+    await looking.look()
+    assert not cluster.listed
+    looking.ours = lambda _: True
+    await looking.look()
+    assert cluster.listed
+
+
 async def test_only_pods_that_the_policy_is_for_are_looked_into(cluster):
     opted_out = {"grpctracing.dev/inject": "false"}
     asked_for = {"grpctracing.dev/inject": "default"}

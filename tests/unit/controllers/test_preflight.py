@@ -228,6 +228,16 @@ async def test_what_an_earlier_process_left_is_swept_and_what_is_at_work_is_not(
     assert list(desk.server.pods) == [pod]
 
 
+async def test_pods_of_other_operators_are_not_swept_up(desk):
+    left = deployment()
+    await desk.server.create(
+        PODS, "production", manifest(left, left["spec"]["template"]["spec"]["containers"][0], desk.tracing)
+    )
+    desk.preflight.ours = {"elsewhere"}.__contains__
+    await desk.preflight.sweep_in(None)
+    assert not desk.server.deleted
+
+
 async def test_nobody_waits_for_an_object_that_is_gone(desk):
     key, pod = desk.ask(deployment())
     await desk.preflight.reconcile(key)
