@@ -29,6 +29,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     "defaults": {},
     "namespaced": {"watchNamespaces": list(WATCHED)},
     "namespaced with its own namespace": {"watchNamespaces": [NAMESPACE]},
+    "by labels": {"namespaceSelector": "shard in (a, b)", "admissionStrategy": True},
     "high availability": yaml.safe_load((CHART / "values-ha.yaml").read_text()),
     "everything on": {
         "replicas": 3,
@@ -235,6 +236,25 @@ def test_the_right_to_change_anything_is_granted_only_where_it_is_asked_for(valu
 def test_the_right_to_evict_is_granted_only_where_it_is_asked_for(values, granted):
     text = yaml.safe_dump([obj for obj in render(values) if obj["kind"] in {"Role", "ClusterRole"}])
     assert ("pods/eviction" in text) is granted
+
+
+def test_two_releases_of_one_name_have_nothing_in_common_outside_of_their_namespaces():
+    def shared(namespace):
+        done = helm(
+            "template", "r", str(CHART), "--namespace", namespace, values={"namespaceSelector": f"team={namespace}"}
+        )
+        objects = [obj for obj in yaml.safe_load_all(done.stdout) if obj and "namespace" not in obj["metadata"]]
+        return {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
+
+    assert shared("a") & shared("b") == {("CustomResourceDefinition", "grpctracings.grpctracing.dev")}
+    assert {kind for kind, _ in shared("a")} == {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+
+
+def test_namespaces_may_be_read_only_where_labels_choose_them():
+    for values in ({}, {"namespaceSelector": "team=a"}):
+        (role,) = [obj for obj in render(values) if obj["kind"] == "ClusterRole"]
+        granted = [rule["verbs"] for rule in role["rules"] if "namespaces" in rule["resources"]]
+        assert granted == ([["get", "list", "watch"]] if values else [])
 
 
 def test_longest_release_name_gives_valid_names(server):

@@ -13,8 +13,10 @@ import yaml
 
 from grpctracing.controllers.engine import Engine
 from grpctracing.kube import errors
+from grpctracing.kube.client import MERGE
 from grpctracing.kube.lease import Elector
 from grpctracing.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, POLICIES, Key, Resource
+from grpctracing.kube.selectors import parse
 from tests.api import running
 from tests.api.asking import reason
 from tests.api.kubelet import says
@@ -86,6 +88,20 @@ async def admitting(control_plane, place, tmp_path):
     more = rules("admissionRules")
     async with account(control_plane, place, tmp_path, CLUSTER_ROLES, CLUSTER_BINDINGS, more=more) as operator:
         yield operator
+
+
+@pytest.fixture
+async def choosing(control_plane, place, tmp_path):
+    more = rules("selectorRules")
+    async with account(control_plane, place, tmp_path, CLUSTER_ROLES, CLUSTER_BINDINGS, more=more) as operator:
+        yield operator
+
+
+async def test_the_whole_way_there_and_back_by_labels_with_the_right_to_read_them(place, rollouts, kubelet, choosing):
+    with pytest.raises(errors.Forbidden):
+        await choosing.patch(running.NAMESPACES, "", place.namespace, {"metadata": {"labels": {"x": "y"}}}, kind=MERGE)
+    selector = parse(f"kubernetes.io/metadata.name={place.namespace}")
+    await there_and_back(place, kubelet, choosing, namespace_selector=selector)
 
 
 async def test_policies_with_the_right_to_write_them(place, rollouts, admitting):
@@ -161,11 +177,11 @@ async def taken_back(place):
     return records[0] if records and await place.clean() else None
 
 
-async def there_and_back(place, kubelet, operator, *namespaces):
+async def there_and_back(place, kubelet, operator, *namespaces, **settings):
     before = await place.workload()
     kubelet.images["registry.invalid/payment-service:1"] = says()
     await place.tracing(preflight="Auto")
-    async with running.running(operator, *namespaces):
+    async with running.running(operator, *namespaces, **settings):
         await eventually(place.injected)
         assert len(kubelet.uids) == 1
         await eventually(lambda: ready(place))

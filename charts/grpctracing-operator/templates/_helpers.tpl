@@ -4,6 +4,11 @@
 {{- printf "%s-grpctracing-operator" .Release.Name | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* Of objects outside of namespaces: with a selector, releases of one name may be in several namespaces. */}}
+{{- define "grpctracing.clusterName" -}}
+{{- include "grpctracing.name" . }}{{ with .Values.namespaceSelector }}-{{ $.Release.Namespace }}{{ end }}
+{{- end -}}
+
 {{- define "grpctracing.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "grpctracing.name" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
@@ -18,7 +23,7 @@
 
 {{/*
 Fails where another release works already in what this one would work in. Asked of the cluster, so not by `helm template`; the
-operator asks again at its start. A release sees itself on upgrade and rollback, and is no other.
+operator asks again at its start, and it alone knows whether two selectors may select the same namespace. A release sees itself on upgrade and rollback, and is no other.
 */}}
 {{- define "grpctracing.alone" -}}
 {{- $bindings := list -}}
@@ -35,9 +40,12 @@ operator asks again at its start. A release sees itself on upgrade and rollback,
 {{- if and (eq (get $labels "app.kubernetes.io/name") "grpctracing-operator") (not (hasSuffix "-own" .metadata.name)) -}}
 {{- $subject := first .subjects -}}
 {{- $release := get $labels "app.kubernetes.io/instance" -}}
-{{- if or (ne $release $.Release.Name) (ne $subject.namespace $.Release.Namespace) -}}
+{{- $selector := get (.metadata.annotations | default dict) "grpctracing.dev/namespace-selector" -}}
+{{- $apart := and $.Values.namespaceSelector (ne $.Values.namespaceSelector $selector) (or $selector (eq .kind "RoleBinding")) -}}
+{{- if and (or (ne $release $.Release.Name) (ne $subject.namespace $.Release.Namespace)) (not $apart) -}}
 {{- $where := ternary (printf "namespace %s" .metadata.namespace) "all namespaces" (eq .kind "RoleBinding") -}}
-{{- fail (printf "\n\nRelease %q in namespace %s works in %s already. Two operators would undo each other: upgrade that one, or give each its own watchNamespaces (docs/operations.md).\n" $release $subject.namespace $where) -}}
+{{- if $selector -}}{{- $where = printf "namespaces with the labels %q" $selector -}}{{- end -}}
+{{- fail (printf "\n\nRelease %q in namespace %s works in %s already. Two operators would undo each other: upgrade that one, or give each its own watchNamespaces or namespaceSelector (docs/operations.md).\n" $release $subject.namespace $where) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -74,8 +82,13 @@ readOnlyRootFilesystem: true
 {{- end -}}
 
 {{- define "grpctracing.env" -}}
+{{- if and .Values.watchNamespaces .Values.namespaceSelector -}}
+{{- fail "\n\nwatchNamespaces and namespaceSelector are both set; set one of them: names of namespaces, or labels (docs/operations.md).\n" -}}
+{{- end -}}
 - name: GRPCTRACING_WATCH_NAMESPACES
   value: {{ join "," .Values.watchNamespaces | quote }}
+- name: GRPCTRACING_NAMESPACE_SELECTOR
+  value: {{ .Values.namespaceSelector | quote }}
 - name: GRPCTRACING_COLLECTOR_IMAGE
   value: {{ .Values.collectorImage | quote }}
 - name: GRPCTRACING_HTTP_PORT
@@ -179,6 +192,13 @@ volumeMounts:
 - apiGroups: [coordination.k8s.io]
   resources: [leases] # whether another operator works here
   verbs: [list]
+{{- end -}}
+
+{{/* What namespaceSelector needs besides. */}}
+{{- define "grpctracing.selectorRules" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
 {{- end -}}
 
 {{/* What `spec.rollout.strategy: Admission` needs besides. */}}

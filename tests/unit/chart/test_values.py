@@ -59,6 +59,7 @@ def test_misspelt_value_is_refused(path, node):
         ("watchNamespaces", "production"),
         ("watchNamespaces", ["a", "a"]),
         ("watchNamespaces", ["Bad_Name"]),
+        ("namespaceSelector", ["team=a"]),
         ("logLevel", "verbose"),
         ("resyncSeconds", 1),
         ("otlpEndpoint", "collector:4317"),
