@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 import pytest
@@ -12,6 +13,7 @@ from grpctracing.cli import uninstall as module
 from grpctracing.cli.explain import explain
 from grpctracing.kube.client import MERGE
 from grpctracing.kube.lease import Elector
+from grpctracing.kube.neighbours import Claim
 from grpctracing.kube.resources import DEPLOYMENTS, LEASES, Key
 from grpctracing.settings import Settings
 from tests.api.running import deployment, eventually, running
@@ -204,3 +206,54 @@ async def test_a_refused_injection_is_told_in_the_status(place, rollouts):
 async def refused(place):
     found = (await place.listed()).get("payment-service", {})
     return found if "frozen by a policy" in found.get("message", "") else None
+
+
+@contextlib.asynccontextmanager
+async def working(place, name):
+    """An operator of the namespace, as far as its Lease tells."""
+    claim = Claim(Key(place.namespace, name), frozenset({place.namespace}), "2026-01-01T00:00:00Z")
+    elector = Elector(place.client, claim.lease, 10, notes=lambda: claim.notes)
+    await elector.acquire()
+    renewing = asyncio.create_task(elector.keep())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        await elector.release()
+
+
+async def test_where_an_operator_works_nothing_is_touched_and_the_way_out_is_told(place, rollouts, run, capsys):
+    await injected_and_stopped(place)
+    async with working(place, "grpctracing"):
+        assert await run("uninstall") == 1
+    report = capsys.readouterr().out
+    assert (
+        f"failed    {place.namespace}: an operator works there (it renews Lease {place.namespace}/grpctracing)"
+        in report
+    )
+    assert f"kubectl delete gtr --all -n {place.namespace}" in report
+    assert f"kubectl scale deployment grpctracing -n {place.namespace} --replicas=0" in report
+    assert await place.injected("payment-service")
+    assert await finalized(place)
+    assert await run("uninstall") == 0, "it was stopped: its Lease is there, and free"
+    assert await place.clean("payment-service")
+
+
+async def test_an_operator_that_is_gone_without_a_word_is_in_nobodys_way(place, rollouts, run):
+    await injected_and_stopped(place)
+    claim = Claim(Key(place.namespace, "killed"), frozenset(), "2026-01-01T00:00:00Z")
+    await Elector(place.client, claim.lease, 1, notes=lambda: claim.notes).acquire()
+    assert await run("uninstall") == 0
+    assert await place.clean("payment-service")
+
+
+async def test_a_release_that_goes_leaves_alone_what_another_one_looks_after(place, rollouts, run, monkeypatch, capsys):
+    await injected_and_stopped(place)
+    monkeypatch.setenv("GRPCTRACING_OPERATOR_DEPLOYMENT", f"{place.namespace}/second")
+    monkeypatch.setenv("GRPCTRACING_LEASE", f"{place.namespace}/second")
+    async with working(place, "first"):
+        assert await run("uninstall") == 0
+    assert f"left to the operator of Lease {place.namespace}/first" in capsys.readouterr().out
+    assert await place.injected("payment-service")
+    assert await finalized(place)

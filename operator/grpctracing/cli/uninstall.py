@@ -1,8 +1,9 @@
 """`uninstall`: everything as it was before, for the chart's pre-delete hook and for hand work.
 
 GrpcTracing objects stay, because a user wrote them; they lose our finalizer, so that nobody waits for an operator that is
-gone. The operator is stopped first and started again should this not succeed: two writers would fight. A pass is repeated
-until one finds nothing to do, which also catches what a dying operator did last.
+gone. The operator is stopped first and started again should this not succeed: two writers would fight. That is also why nothing
+is touched where an operator works that is not ours to stop. A pass is repeated until one finds nothing to do, which also
+catches what a dying operator did last.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from grpctracing.injection.kinds import kind_of, numbers
 from grpctracing.injection.rollout import Rollout, observed, rollout
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import OWNED_SELECTOR, find
+from grpctracing.kube.at_work import NOBODY, at_work, way_out
 from grpctracing.kube.client import MERGE, Client
+from grpctracing.kube.neighbours import Claim
 from grpctracing.kube.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -101,6 +104,8 @@ class Uninstall:
     done: dict[str, int] = field(default_factory=lambda: {"reverted": 0, "deleted": 0, "released": 0})
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be done in the last whole pass, and why."""
+    _others: frozenset[str] = frozenset()
+    """Namespaces that another operator looks after."""
     _refused: dict[str, str] = field(default_factory=dict)
     _reverted: set[Key] = field(default_factory=set)
     _noted: set[str] = field(default_factory=set)
@@ -111,6 +116,8 @@ class Uninstall:
 
     async def run(self) -> None:
         """Stop the operator, then repeat until a pass has nothing to do."""
+        if not await self._give_way():
+            return
         await self._stop_operator()
         end = time.monotonic() + PODS_PATIENCE
         while True:
@@ -142,6 +149,31 @@ class Uninstall:
             ", ".join(f"{number} {what}" for what, number in self.done.items()),
         )
         return 1 if self.failures else 0
+
+    async def _give_way(self) -> bool:
+        """Tell whether there is something to do: not where an operator works that is not ours to stop, for it would inject again.
+
+        Who works by hand is told how to go on; a release that goes leaves these namespaces to the one that stays.
+        """
+        everything = False
+        lease, selector = Key(*self.lease) if self.lease else NOBODY, self.selector.text if self.selector else ""
+        mine = Claim(lease, frozenset(self.namespaces), "", selector)
+        for claim in await at_work(self.client, mine):
+            where = mine.overlaps(claim) or ""
+            if self.operator is None:
+                self.failures[where] = way_out(mine, claim)
+            else:
+                say("note", f"{where}: left to the operator of Lease {claim.lease}, which works there")
+            everything |= not (claim.namespaces or claim.selector)
+            self._others |= await self._of(claim)
+        return not (self.failures or everything or (mine.namespaces and mine.namespaces <= self._others))
+
+    async def _of(self, claim: Claim) -> frozenset[str]:
+        """Return the namespaces of another operator at present; raises ApiError."""
+        if not claim.selector:
+            return claim.namespaces
+        selected = await self.client.list(NAMESPACES, selector=claim.selector)
+        return frozenset(namespace["metadata"]["name"] for namespace in selected)
 
     async def _stop_operator(self) -> None:
         """Scale the operator's own Deployment to zero and wait for its pods to be gone."""
@@ -296,7 +328,7 @@ class Uninstall:
         return found
 
     def _in_scope(self, namespace: str) -> bool:
-        return self.selector is None or namespace in self._selected
+        return namespace not in self._others and (self.selector is None or namespace in self._selected)
 
     def _did(self, what: str, name: str) -> None:
         self.done[what] += 1

@@ -18,6 +18,8 @@ from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.resources import LEASES, Key, key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from grpctracing.kube.client import Client
     from grpctracing.kube.resources import JSON
 
@@ -162,27 +164,27 @@ class Neighbours:
                 await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
 
     async def _look(self) -> str | None:
-        claims = [claim for lease in await self._leases() if (claim := Claim.of(lease)) is not None]
+        where = {*self.namespaces, self.own.namespace} if self.namespaces else {None}
+        claims = [claim for lease in await leases(self.client, where) if (claim := Claim.of(lease)) is not None]
         before = next((claim for claim in claims if claim.lease == self.own), None)
         if before is not None and before.where == self.claim.where:
             self.claim = before  # a restart, a new release, another replica: no newcomer
         return in_the_way(self.claim, claims)
 
-    async def _leases(self) -> list[JSON]:
-        """Return the Leases of operators, as far as they may be seen: those of other namespaces take a ClusterRole.
 
-        Raises ApiError where asking again may help.
-        """
-        found: dict[Key, Any] = {}
-        for namespace in {*self.namespaces, self.own.namespace} if self.namespaces else {None}:
-            try:
-                leases = await self.client.list(LEASES, namespace, selector=OWNED_SELECTOR)
-            except errors.ApiError as error:
-                if not error.is_refusal:
-                    raise
-                log.warning(
-                    "can't look for other operators", extra={"namespace": namespace or "*", "error": str(error)}
-                )
-                continue
-            found |= {key_of(lease): lease for lease in leases}
-        return list(found.values())
+async def leases(client: Client, namespaces: Iterable[str | None]) -> list[JSON]:
+    """Return the Leases of operators in *namespaces* (None: all), as far as they may be seen: those of others take a ClusterRole.
+
+    Raises ApiError where asking again may help.
+    """
+    found: dict[Key, Any] = {}
+    for namespace in namespaces:
+        try:
+            items = await client.list(LEASES, namespace, selector=OWNED_SELECTOR)
+        except errors.ApiError as error:
+            if not error.is_refusal:
+                raise
+            log.warning("can't look for other operators", extra={"namespace": namespace or "*", "error": str(error)})
+            continue
+        found |= {key_of(lease): lease for lease in items}
+    return list(found.values())
