@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,15 +23,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from grpctracing.kube.resources import DEPLOYMENTS
+from benchmarks.operator.fleet import Controller, each
+from grpctracing.kube.resources import DEPLOYMENTS, GRPC_TRACINGS, key_of
 from tests.api.kills.door import Door
 from tests.api.kills.killing import environment_of, quiet
 from tests.api.kills.nursery import ROOT, Nursery
-from tests.api.running import Place, Rollouts, connected, deployment, eventually, install_crd, new_namespace
+from tests.api.process import ask, free_port
+from tests.api.running import Place, connected, deployment, install_crd, new_namespace
 from tests.cluster import ControlPlane
 from tests.unit.injection.recorded import SHAPES
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from grpctracing.kube.resources import Key
     from tests.api.running import Client
 
 FIRST = "996d779"
@@ -41,6 +47,7 @@ IN_ONE = 100
 RECORDED = ROOT / "tests" / "unit" / "injection" / "recorded"
 CRD = Path("crds") / "grpctracing.dev_grpctracings.yaml"
 PATIENCE = 1200.0
+GLANCE = 1.0
 
 
 @dataclass
@@ -56,12 +63,17 @@ class Upgrade:
         """Let the release in *root* work until it has nothing more to do; return how many Deployments it patched."""
         await install_crd(self.client, yaml.safe_load((root / CRD).read_text()))
         self.door.writes.clear()
-        namespaces = ",".join(place.namespace for place in self.places)
+        namespaces, port = ",".join(place.namespace for place in self.places), free_port()
         before = await self.generations()
         began = time.monotonic()
         async with Nursery(self.directory, root) as nursery:
-            operator = await nursery.start("run", **environment_of(self.door, namespaces, root))
-            await eventually(lambda: operator.code is not None or self.settled(), PATIENCE)
+            environment = environment_of(self.door, namespaces, root) | {"GRPCTRACING_HTTP_PORT": str(port)}
+            operator = await nursery.start("run", **environment)
+            while operator.code is None and not (await rests(port, len(before)) and await self.settled()):
+                if time.monotonic() - began > PATIENCE:
+                    raise TimeoutError(f"{what}: not done after {PATIENCE:.0f} s")
+                await asyncio.sleep(GLANCE)
+            seconds = time.monotonic() - began
             await quiet(self.door, 5.0)
             if operator.code is not None:
                 raise RuntimeError(operator.log.read_text())
@@ -69,7 +81,6 @@ class Upgrade:
         own = sum(path.endswith("/otel-collector") for path in self.door.patched())
         patched = len(self.door.patched()) - own
         rolled = sum(after[name] != number for name, number in before.items())
-        seconds = time.monotonic() - began
         print(
             f"| {what} | {len(before)} | {patched} | {rolled} | {own} | {len(self.door.writes)} | {seconds:.0f} s |",
             flush=True,
@@ -77,53 +88,49 @@ class Upgrade:
         return patched + rolled
 
     async def settled(self) -> bool:
-        """Tell whether all is injected and told, completing rollouts on the way."""
-        for place in self.places:
-            rollouts = Rollouts(self.client, place.namespace)
-            lives = [obj for obj in await self.lives(place) if not complete(obj)]
-            for live in lives:
-                await rollouts._complete(live)  # noqa: SLF001 - once, where it otherwise goes on for ever
-            found = await place.conditions()
-            if lives or found.get("Ready", {}).get("status") != "True":
+        """Tell whether all is injected, rolled out and told."""
+        for obj in await self.client.list(GRPC_TRACINGS):
+            told = {condition["type"]: condition["status"] for condition in obj.get("status", {}).get("conditions", ())}
+            if told.get("Ready") != "True":
                 return False
-            if not all("GRPCTRACING_POD_NAME" in str(obj["spec"]) for obj in await self.lives(place) if not own(obj)):
-                return False
-        return True
+        return all("GRPCTRACING_POD_NAME" in str(obj["spec"]) and complete(obj) for obj in await self.lives())
 
-    async def lives(self, place: Place) -> list[dict[str, Any]]:
-        """Return the Deployments of one namespace."""
-        return await self.client.list(DEPLOYMENTS, place.namespace)
+    async def lives(self) -> list[dict[str, Any]]:
+        """Return all Deployments but the Collectors."""
+        found = await self.client.list(DEPLOYMENTS)
+        return [obj for obj in found if obj["metadata"]["name"] != "otel-collector"]
 
-    async def generations(self) -> dict[str, int]:
+    async def generations(self) -> dict[Key, int]:
         """Return the generation of every workload."""
-        return {
-            f"{place.namespace}/{obj['metadata']['name']}": obj["metadata"]["generation"]
-            for place in self.places
-            for obj in await self.lives(place)
-            if not own(obj)
-        }
+        return {key_of(obj): obj["metadata"]["generation"] for obj in await self.lives()}
+
+
+async def rests(port: int, workloads: int) -> bool:
+    """Tell whether an operator has looked at so many *workloads*, and none waits."""
+    _, metrics = await ask(port, "/metrics")
+    looks = re.findall(
+        r'^grpctracing_reconciles_total\{controller="workload",result="ok"\} (\S+)', metrics, re.MULTILINE
+    )
+    waiting = re.findall(r"^grpctracing_queue_depth\{.*\} (\S+)", metrics, re.MULTILINE)
+    return sum(map(float, looks)) >= workloads and not any(map(float, waiting))
 
 
 def complete(obj: dict[str, Any]) -> bool:
     """Tell whether the rollout of the present generation has been completed."""
-    return bool(obj["status"].get("observedGeneration", 0) == obj["metadata"]["generation"])
-
-
-def own(obj: dict[str, Any]) -> bool:
-    """Tell whether a Deployment is the Collector's."""
-    return obj["metadata"]["name"] == "otel-collector"
+    return bool(obj.get("status", {}).get("observedGeneration", 0) == obj["metadata"]["generation"])
 
 
 async def fill(client: Client, workloads: int) -> list[Place]:
     """Make the workloads, all of *SHAPES* in turn, and a GrpcTracing in each namespace."""
-    places = []
-    for first in range(0, workloads, IN_ONE):
-        place = Place(client, await new_namespace(client))
-        places.append(place)
-        await place.tracing(rollout={"maxConcurrent": 100}, preflight=None)
-        for number in range(first, min(first + IN_ONE, workloads)):
-            shape = list(SHAPES)[number % len(SHAPES)]
-            await place.create(SHAPES[shape](deployment(f"{shape}-{number}")))
+    places = [Place(client, await new_namespace(client)) for _ in range(0, workloads, IN_ONE)]
+    names = list(SHAPES)
+
+    def workload(number: int) -> Awaitable[Any]:
+        shape = names[number % len(names)]
+        return places[number // IN_ONE].create(SHAPES[shape](deployment(f"{shape}-{number}")))
+
+    await each(workload(number) for number in range(workloads))
+    await each(place.tracing(rollout={"maxConcurrent": 100}, preflight=None) for place in places)
     return places
 
 
@@ -140,7 +147,11 @@ async def record(upgrade: Upgrade, commit: str, before: dict[str, Any]) -> None:
 async def play(other: Path, commit: str, workloads: int, *, keep: bool) -> bool:
     """Return whether nothing was patched in either direction."""
     with ControlPlane() as plane, tempfile.TemporaryDirectory(prefix="grpctracing-upgrade-") as scratch:
-        async with connected(plane.kubeconfig) as client, Door(plane, Path(scratch)) as door:
+        async with (
+            connected(plane.kubeconfig) as client,
+            Controller(client).running(),
+            Door(plane, Path(scratch)) as door,
+        ):
             await install_crd(client, yaml.safe_load((other / CRD).read_text()))
             upgrade = Upgrade(client, door, Path(scratch), await fill(client, workloads))
             place = upgrade.places[0]
