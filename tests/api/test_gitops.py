@@ -8,6 +8,7 @@ import pytest
 
 from grpctracing.controllers import admission
 from tests.api.gitops import document
+from tests.api.gitops.contended import WAYS_OUT
 from tests.api.gitops.play import WITHOUT_A_DIFFERENCE, differences, play
 from tests.api.gitops.scenario import STEPS
 from tests.api.gitops.table import PERSONAS, Cell
@@ -22,7 +23,7 @@ CELLS = [(persona, step.name) for persona in PERSONAS for step in STEPS if perso
 def all_told(control_plane, crd):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(admission, "SPREADING", 1.0)  # there is one API server
-        return asyncio.run(play(control_plane, crd))
+        return asyncio.run(play(control_plane, crd, WAYS_OUT))
 
 
 @pytest.fixture
@@ -58,12 +59,32 @@ def test_under_strategy_admission_no_tool_sees_a_difference(told, name):
     assert "grpctracing" not in {record["manager"] for record in found.live["metadata"]["managedFields"]}
 
 
-def test_a_tool_that_puts_pythonpath_back_is_given_way_to(told):
-    found = told("Flux", "Contended")
-    patches = [cell.patches for cell in found.cells.values()]
+@pytest.mark.parametrize("way_out", [kind.__name__ for kind in WAYS_OUT])
+def test_a_tool_that_puts_pythonpath_back_is_given_way_to(told, way_out):
+    found = told("Flux", way_out)
+    patches = [cell.patches for name, cell in found.cells.items() if name.startswith("before")]
     assert (sum(patches), patches[-2:]) == (5, [0, 0]), "one injection, and four times the variable alone"
-    assert found.reason == "Contested"
+    assert found.contested
+
+
+@pytest.mark.parametrize(
+    ("way_out", "reason", "path"),
+    [
+        ("VariablesOnly", "Unverified", "/app/lib"),
+        ("OptedOut", "OptedOut", "/app/lib"),
+        ("InTheImage", "Unverified", "/grpctracing/:/app/lib"),
+        ("ByPolicy", "ThroughAdmission", "/grpctracing:/app/lib"),
+    ],
+)
+def test_a_way_out_of_that_costs_one_patch_and_ends_the_fight(told, way_out, reason, path):
+    found = told("Flux", way_out)
+    assert [cell.patches for name, cell in found.cells.items() if name.startswith("after")] == [1, 0, 0]
+    assert found.reason == reason
+    assert found.pod.get("PYTHONPATH") == path
+    assert ("OTEL_SERVICE_NAME" in found.pod) is (way_out != "OptedOut")
     assert differences(found.live, found.twin) == []
+    if way_out in {"OptedOut", "ByPolicy"}:
+        assert found.live["spec"] == found.twin["spec"]
 
 
 def test_the_document_is_what_the_table_says():

@@ -53,7 +53,14 @@ of the twin, and the resourceVersion is that of the tool's own write.
 ## `PYTHONPATH` in the manifest
 It is the one variable of yours that is written over, with `/grpctracing:` in front. A tool that applies the manifest puts it back, and
 so do Flux and a self-healing Argo CD each time that they compare: after four times that is `Contested`, and the variable is left as
-the tool has it. Use `rollout.strategy: Admission`, set it in the image instead, or annotate `grpctracing.dev/bootstrap=false`.
+the tool has it. Each of these ends it with one patch, and the tool finds nothing to do from then on:
+
+| do | the pods then have |
+|---|---|
+| `rollout.strategy: Admission` | tracing, `/grpctracing:` in front of yours; nothing of ours is in the Deployment |
+| set it in the image, and no more in the manifest | tracing, `/grpctracing/:` in front of the image's, as the preflight has found it |
+| `grpctracing.dev/bootstrap: "false"` in the manifest | the `OTEL_` variables alone, `PYTHONPATH` as it is |
+| `grpctracing.dev/inject: "false"` in the manifest | nothing of ours |
 
 ## Contested
 The same patch of ours was undone more than three times within four hours while no image changed. Nothing is written from then on,

@@ -14,7 +14,7 @@ from grpctracing.kube import config
 from grpctracing.kube.client import Client
 from grpctracing.kube.resources import DEPLOYMENTS, Key
 from tests.api import running
-from tests.api.gitops.scenario import NAME, STEPS, Step, Wanted
+from tests.api.gitops.scenario import NAME, STEPS, Step
 from tests.api.gitops.table import PERSONAS, Cell, Persona
 from tests.api.gitops.tools import AT_ONCE, CONFLICT, OK, REFUSED, Tool, World
 
@@ -47,13 +47,17 @@ class Told:
     live: dict[str, Any] = field(default_factory=dict)
     twin: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    contested: bool = False
+    pod: dict[str, Any] = field(default_factory=dict)
+    """Variables of a pod that would be made in the end."""
 
 
 @dataclass
 class Stage:
     """Where one persona plays: its tool beside the operator, its twin without."""
 
-    strategy: ClassVar = "Patch"
+    spec: ClassVar[dict[str, Any]] = {"rollout": {"strategy": "Patch"}}
+    """What the GrpcTracing says beyond what all say."""
     engine: Engine
     client: Counting
     persona: Persona
@@ -133,7 +137,7 @@ class Stage:
 class Admitted(Stage):
     """The same under strategy Admission: nothing is written, no step has an error, and no status is played for anybody."""
 
-    strategy = "Admission"
+    spec: ClassVar[dict[str, Any]] = {"rollout": {"strategy": "Admission"}}
 
     def plays(self, step: Step) -> bool:
         return step.name in {"create", "image", "ours", "source", "removal"}  # opting out: docs/admission.md
@@ -171,25 +175,6 @@ class Admitted(Stage):
         return await running.eventually(seen, within=PATIENCE)
 
 
-class Contended(Stage):
-    """A manifest with the one variable that we write over, and a tool that puts it back each time that it comes by."""
-
-    wanted: ClassVar = Wanted(app={"PYTHONPATH": "/app/lib"})
-
-    async def play(self) -> Told:
-        told = Told()
-        await self.twin.change(self.wanted)
-        for visit in range(VISITS):
-            before = self.client.patches[self.tool.namespace]
-            await self.tool.change(self.wanted)
-            await self.rest(opted_out=False)
-            told.cells[str(visit)] = Cell(OK, self.client.patches[self.tool.namespace] - before)
-        told.live, told.twin = await self.both()
-        told.reason = self.engine.board._verdicts[Key(self.tool.namespace, NAME)].reason
-        return told
-
-
-VISITS = 8
 STRATEGIES: tuple[type[Stage], ...] = (Stage, Admitted)
 WITHOUT_A_DIFFERENCE = ("Apply", "ServerSide", "Helm", "Flux", "Argo", "ArgoServerSide")
 
@@ -208,8 +193,13 @@ def differences(live: dict[str, Any], twin: dict[str, Any]) -> list[str]:
     return found
 
 
-async def play(control_plane: ControlPlane, crd: dict[str, Any]) -> dict[tuple[str, str], Told | BaseException]:
-    """Return what each persona was told, or what it failed of, by kind of stage and name; all play at once beside one operator."""
+async def play(
+    control_plane: ControlPlane, crd: dict[str, Any], with_flux: tuple[type[Stage], ...]
+) -> dict[tuple[str, str], Told | BaseException]:
+    """Return what each persona was told, or what it failed of, by kind of stage and name; all play at once beside one operator.
+
+    Flux plays on the stages *with_flux* as well.
+    """
     with tempfile.TemporaryDirectory() as root:
         async with running.connected(control_plane.kubeconfig) as client:
             await running.install_crd(client, crd)
@@ -224,7 +214,7 @@ async def play(control_plane: ControlPlane, crd: dict[str, Any]) -> dict[tuple[s
                         if strategy is Stage or persona.name in WITHOUT_A_DIFFERENCE
                     ]
                     flux = next(persona for persona in PERSONAS if persona.name == "Flux")
-                    stages.append(await stage(engine, counting, world, flux, Contended))
+                    stages += [await stage(engine, counting, world, flux, kind) for kind in with_flux]
                     told = await asyncio.gather(*(each.play() for each in stages), return_exceptions=True)
             finally:
                 await counting.close()
@@ -234,5 +224,5 @@ async def play(control_plane: ControlPlane, crd: dict[str, Any]) -> dict[tuple[s
 
 async def stage(engine: Engine, counting: Counting, world: World, persona: Persona, kind: type[Stage]) -> Stage:
     live, twin = [await running.new_namespace(world.client) for _ in range(2)]
-    await running.Place(world.client, live).tracing(rollout={"strategy": kind.strategy})
+    await running.Place(world.client, live).tracing(**kind.spec)
     return kind(engine, counting, persona, persona.tool(world, live), persona.tool(world, twin))

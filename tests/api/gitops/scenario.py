@@ -20,6 +20,7 @@ class Wanted:
     app: Mapping[str, Any] = field(default_factory=lambda: {"LOG_LEVEL": "info", "LOG_NAME": "payment-$(LOG_LEVEL)"})
     worker: Mapping[str, Any] | None = None
     opted_out: bool = False
+    bootstrap: bool = True
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return the containers by name."""
@@ -30,7 +31,9 @@ class Wanted:
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, without a namespace."""
-        annotations = {"team": "payments"} | ({"grpctracing.dev/inject": "false"} if self.opted_out else {})
+        annotations = {"team": "payments"}
+        annotations |= {"grpctracing.dev/inject": "false"} if self.opted_out else {}
+        annotations |= {} if self.bootstrap else {"grpctracing.dev/bootstrap": "false"}
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
