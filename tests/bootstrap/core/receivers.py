@@ -1,6 +1,7 @@
 """Collectors made of official parts: what arrives is decoded by opentelemetry-proto and kept for the test to look at."""
 
 import gzip
+import socket
 import threading
 import time
 from collections import deque
@@ -164,3 +165,9 @@ class HttpReceiver:
         self.server.shutdown()
         self._thread.join()
         self.server.server_close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
