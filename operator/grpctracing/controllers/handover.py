@@ -49,7 +49,8 @@ class Handover:
         """Look at all of a namespace, and at what its operator before may have left."""
         self.admission.sweep_again()
         for store in self.world.stores:
-            store.announce(namespace)
+            for key in store.keys(namespace):
+                store.announce(key)
         if self.preflight.client.may_write():  # who stands by does not
             await self.preflight.sweep_in(namespace)
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 from grpctracing import telemetry
 from grpctracing.kube import errors
 from grpctracing.kube.part import Part
-from grpctracing.kube.resources import Key, key_of
+from grpctracing.kube.resources import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grpctracing.kube.client import Client
-    from grpctracing.kube.resources import JSON, Resource
+    from grpctracing.kube.resources import JSON, Key, Resource
     from grpctracing.kube.store import Store
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ PAGE: Final = 200
 CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 30.0
+TOGETHER: Final = 50
+"""Objects that a resync announces before it lets others in: some milliseconds."""
 SHORTEST_WATCH: Final = 1.0
 """A watch that ends before that without a word was not one: asking again at once would be a loop."""
 
@@ -111,36 +115,40 @@ class Informer:
         """Bring the store to what *namespace* holds, which belongs to the part from now on; raises ApiError."""
         async with self._listing:
             with self.part.listing(namespace) as late:
-                objects, position = await self._pages(namespace)
-                self.store.replace(namespace, objects)
+                position = await self._pages(namespace)
                 self.part.listed(namespace, position)
             for event in late:
                 self._keep(event)
 
     async def _list(self) -> None:
         async with self._listing:
-            objects, position = await self._pages(self.namespace)
-            self.store.replace(self.namespace, objects)
+            position = await self._pages(self.namespace)
         self._position = position
         self.synced.set()
 
-    async def _pages(self, namespace: str | None) -> tuple[dict[Key, JSON | bytes], str]:
-        """Return what is to be kept of a list, and the resourceVersion that it is of."""
-        objects: dict[Key, JSON | bytes] = {}
+    async def _pages(self, namespace: str | None) -> str:
+        """Put a list into the store, a page at a time: two of them take many times the memory of what is kept. Return its version."""
+        listed: set[Key] = set()
         query = {"limit": str(self.page), "labelSelector": self.selector}
         while True:
-            page = await self.client.page(self.resource, namespace, query)
-            self._alive()
-            for obj in page.get("items") or ():
-                if not self.part.has(obj["metadata"].get("namespace", "")):
-                    continue
-                # Items of a list come without their type, which a PATCH body and an event's reference need.
-                obj.update(apiVersion=self.resource.api_version, kind=self.resource.kind)
-                objects[key_of(obj)] = self.store.prepared(obj)
-            token = page["metadata"].get("continue")
+            version, token = await self._page(namespace, query, listed)
             if not token:
-                return objects, page["metadata"]["resourceVersion"]
+                self.store.keep_only(namespace, listed)
+                return version
             query["continue"] = token
+
+    async def _page(self, namespace: str | None, query: Mapping[str, str], listed: set[Key]) -> tuple[str, str | None]:
+        """Store one page and add its keys to *listed*; return the list's version, and the token of the next page if there is one."""
+        page = await self.client.page(self.resource, namespace, query)
+        self._alive()
+        for obj in page.get("items") or ():
+            if not self.part.has(obj["metadata"].get("namespace", "")):
+                continue
+            # Items of a list come without their type, which a PATCH body and an event's reference need.
+            obj.update(apiVersion=self.resource.api_version, kind=self.resource.kind)
+            self.store.put(obj)
+            listed.add(key_of(obj))
+        return page["metadata"]["resourceVersion"], page["metadata"].get("continue")
 
     async def _watch(self) -> None:
         query = {
@@ -189,7 +197,14 @@ class Informer:
         while True:
             await asyncio.sleep(self.resync)
             if self.synced.is_set():
-                self.store.announce(self.namespace)
+                await self._announce()
+
+    async def _announce(self) -> None:
+        """Announce everything, a few at a time: ten thousand in one go would keep a Lease's renewal waiting."""
+        for number, key in enumerate(self.store.keys(self.namespace), 1):
+            self.store.announce(key)
+            if number % TOGETHER == 0:
+                await asyncio.sleep(0)
 
     def _alive(self) -> None:
         self.heard = asyncio.get_running_loop().time()

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import marshal
 import zlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from grpctracing.kube.resources import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from grpctracing.kube.resources import JSON
 
     Listener = Callable[[Key, JSON | None, JSON | None], None]
     """Called with the key, what was known before, and what is known now (None: not there)."""
+
+
+class Kept(NamedTuple):
+    """One object as it is kept; what tells it from a newer one stands beside it, so that old news costs nothing."""
+
+    key: Key
+    version: int
+    uid: str | None
+    content: JSON | bytes
 
 
 class Store:
@@ -29,7 +39,7 @@ class Store:
     ) -> None:
         self.project = project
         self._packed = packed
-        self._objects: dict[str, dict[str, tuple[Key, JSON | bytes]]] = {}
+        self._objects: dict[str, dict[str, Kept]] = {}
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -38,25 +48,30 @@ class Store:
 
     def get(self, key: Key) -> JSON | None:
         """Return the object, or None."""
-        found = self._objects.get(key.namespace, {}).get(key.name)
-        return None if found is None else unpack(found[1])
+        known = self._known(key)
+        return None if known is None else unpack(known.content)
 
     def in_namespace(self, namespace: str) -> list[JSON]:
         """Return the objects of one namespace, in the order in which they were first seen."""
-        return [unpack(kept) for _, kept in self._objects.get(namespace, {}).values()]
+        return [unpack(known.content) for known in self._objects.get(namespace, {}).values()]
 
     def whole_in(self, namespace: str) -> list[JSON]:
         """Return those objects of one namespace that are not packed."""
-        return [kept for _, kept in self._objects.get(namespace, {}).values() if not isinstance(kept, bytes)]
+        contents = (known.content for known in self._objects.get(namespace, {}).values())
+        return [content for content in contents if not isinstance(content, bytes)]
 
     def packed_in(self, namespace: str) -> list[Key]:
         """Return the keys of the others."""
-        return [key for key, kept in self._objects.get(namespace, {}).values() if isinstance(kept, bytes)]
+        return [known.key for known in self._objects.get(namespace, {}).values() if isinstance(known.content, bytes)]
+
+    def keys(self, namespace: str | None) -> list[Key]:
+        """Return the keys of all objects of *namespace* (None: of all)."""
+        return [key for key in self if namespace in {None, key.namespace}]
 
     def __iter__(self) -> Iterator[Key]:
         """Yield the key of every object."""
         for objects in list(self._objects.values()):
-            yield from [key for key, _ in objects.values()]
+            yield from [known.key for known in objects.values()]
 
     def __len__(self) -> int:
         return sum(map(len, self._objects.values()))
@@ -67,58 +82,44 @@ class Store:
         What a PATCH returned is put here at once, so that no decision is made on the version before our own write; the
         watch brings the same version again later. Versions of one object are numbers that only grow (KEP-5504).
         """
-        key = key_of(obj)
-        before = self.get(key)
-        if not is_news(obj, before):
-            return False
-        kept = self.prepared(obj)
-        self._keep(key, before, unpack(kept), kept)
+        key, metadata = key_of(obj), obj["metadata"]
+        version, uid, known = int(metadata["resourceVersion"]), metadata.get("uid"), self._known(key)
+        if known is not None and version <= known.version and uid == known.uid:
+            return False  # else it is another object under the same name
+        before = None if known is None else unpack(known.content)
+        after = self.project(obj)
+        content = pack(after) if self._packed(after) else after
+        self._objects.setdefault(key.namespace, {})[key.name] = Kept(key, version, uid, content)
+        self._tell(key, before, after)
         return True
 
     def remove(self, key: Key, deleted: JSON | None = None) -> None:
         """Forget an object; *deleted* guards against the late news of an object's predecessor."""
-        before = self.get(key)
-        if before is None or (deleted is not None and not same_object(deleted, before)):
+        known = self._known(key)
+        if known is None or (deleted is not None and deleted["metadata"].get("uid") != known.uid):
             return
         del self._objects[key.namespace][key.name]
         if not self._objects[key.namespace]:
             del self._objects[key.namespace]
-        self._tell(key, before, None)
+        self._tell(key, unpack(known.content), None)
 
     def drop(self, namespace: str) -> None:
         """Forget a namespace and tell nobody: its objects are not gone, they are none of ours any more."""
         self._objects.pop(namespace, None)
 
-    def prepared(self, obj: JSON) -> JSON | bytes:
-        """Return *obj* as it is kept here."""
-        kept = self.project(obj)
-        return pack(kept) if self._packed(kept) else kept
-
-    def replace(self, namespace: str | None, objects: Mapping[Key, JSON | bytes]) -> None:
-        """Take over a fresh list of *namespace* (None: of all): what it does not contain has been deleted meanwhile.
-
-        *objects* are prepared already: whoever lists does that page by page, for all of them whole take many times the memory.
-        """
-        for key in self._keys(namespace):
-            if key not in objects:
+    def keep_only(self, namespace: str | None, listed: AbstractSet[Key]) -> None:
+        """Forget what a fresh list of *namespace* (None: of all) does not contain: it has been deleted meanwhile."""
+        for key in self.keys(namespace):
+            if key not in listed:
                 self.remove(key)
-        for key, kept in objects.items():
-            before, obj = self.get(key), unpack(kept)
-            if is_news(obj, before):
-                self._keep(key, before, obj, kept)
 
-    def announce(self, namespace: str | None) -> None:
-        """Tell the listeners of every object again (a resync: level-triggered work can afford it)."""
-        for key in self._keys(namespace):
-            if (obj := self.get(key)) is not None:
-                self._tell(key, obj, obj)
+    def announce(self, key: Key) -> None:
+        """Tell the listeners of an object again (a resync: level-triggered work can afford it)."""
+        if (obj := self.get(key)) is not None:
+            self._tell(key, obj, obj)
 
-    def _keys(self, namespace: str | None) -> list[Key]:
-        return list(self) if namespace is None else [key for key, _ in self._objects.get(namespace, {}).values()]
-
-    def _keep(self, key: Key, before: JSON | None, obj: JSON, kept: JSON | bytes) -> None:
-        self._objects.setdefault(key.namespace, {})[key.name] = (key, kept)
-        self._tell(key, before, obj)
+    def _known(self, key: Key) -> Kept | None:
+        return self._objects.get(key.namespace, {}).get(key.name)
 
     def _tell(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         for listener in self._listeners:
@@ -135,18 +136,3 @@ def unpack(kept: JSON | bytes) -> JSON:
     if not isinstance(kept, bytes):
         return kept
     return cast("JSON", marshal.loads(zlib.decompress(kept)))  # noqa: S302 - our own bytes
-
-
-def is_news(obj: JSON, known: JSON | None) -> bool:
-    """Tell whether *obj* is newer than what is *known*, or another object under the same name."""
-    return known is None or version(obj) > version(known) or not same_object(obj, known)
-
-
-def version(obj: JSON) -> int:
-    """Return the resourceVersion as the number that it is."""
-    return int(obj["metadata"]["resourceVersion"])
-
-
-def same_object(one: JSON, other: JSON) -> bool:
-    """Tell whether both are versions of one object, and not of one recreated under the same name."""
-    return bool(one["metadata"].get("uid") == other["metadata"].get("uid"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 from aiohttp import web
@@ -118,7 +119,7 @@ async def test_after_410_what_is_missing_from_the_new_list_has_been_deleted(expi
     lists = [page(5, thing("a", 1), thing("b", 2)), page(50, thing("b", 2), thing("c", 40))]
     async with following(FakeServer(lists=lists, watches=[expiry])) as (store, heard):
         await eventually(lambda: names(store) == {"b", "c"})
-        assert heard == [("a", False, True), ("b", False, True), ("a", True, False), ("c", False, True)]
+        assert heard == [("a", False, True), ("b", False, True), ("c", False, True), ("a", True, False)]
 
 
 async def test_410_in_the_middle_of_a_list_begins_it_anew():
@@ -145,6 +146,24 @@ async def test_a_resync_announces_everything_again_without_a_request():
     async with following(fake, resync=0.05) as (_, heard):
         await eventually(lambda: heard.count(("a", True, True)) >= 2)
         assert fake.count(watch=False) == 1
+
+
+async def test_a_resync_lets_others_in_between():
+    store, told, seen = Store(), [], [0]
+    for number in range(1000):
+        store.put(thing(f"service-{number}", 1))
+    store.listen(lambda key, *_: told.append(key))
+
+    async def other():
+        while True:
+            seen.append(len(told))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await Informer(None, DEPLOYMENTS, store)._announce()
+    task.cancel()
+    assert len(told) == 1000
+    assert max(later - sooner for sooner, later in itertools.pairwise([*seen, len(told)])) <= 100
 
 
 async def test_a_recreated_object_survives_the_late_news_of_its_predecessor():
@@ -178,7 +197,8 @@ def test_a_list_of_one_namespace_leaves_the_others_alone():
     store = Store()
     store.put(thing("a", 1))
     store.put(thing("z", 1, namespace="staging"))
-    store.replace("production", {C: thing("c", 2)})
+    store.put(thing("c", 2))
+    store.keep_only("production", {C})
     assert set(store) == {C, Key("staging", "z")}
 
 

@@ -55,8 +55,9 @@ def test_listeners_hear_before_and_after(store):
     store.put(stateful_set("db", 5))
     store.put(stateful_set("db", 7))
     store.put(stateful_set("db", 6, uid="2"))
-    store.replace("shop", {Key("shop", "cache", "StatefulSet"): stateful_set("cache", 9)})
-    store.announce(None)
+    store.keep_only("shop", set())
+    store.put(stateful_set("cache", 9))
+    store.announce(Key("shop", "cache"))
     store.remove(Key("shop", "cache"), stateful_set("cache", 9, uid="another"))
     store.remove(Key("shop", "cache"), stateful_set("cache", 10))
     assert heard == [
