@@ -49,7 +49,8 @@ class Board:
     _progressing: dict[Key, int] = field(default_factory=dict)
     _surveyed: set[str] = field(default_factory=set)
     _unseen: dict[str, Key] = field(default_factory=dict)
-    _stumbled: set[Key] = field(default_factory=set)
+    _excused: set[Key] = field(default_factory=set)
+    """Workloads without a verdict for which their namespace need not wait."""
 
     def report(self, key: Key, verdict: Verdict) -> Verdict | None:
         """Note the verdict on a workload; return the one before."""
@@ -70,7 +71,7 @@ class Board:
 
     def forget(self, key: Key) -> None:
         """Drop a workload that is gone."""
-        self._stumbled.discard(key)
+        self._excused.discard(key)
         if self._unseen.get(key.namespace) == key:
             del self._unseen[key.namespace]
         before = self._verdicts.pop(key, None)
@@ -80,7 +81,11 @@ class Board:
 
     def stumbled(self, key: Key) -> None:
         """Note that no verdict on a workload could be had: its namespace does not wait for one."""
-        self._stumbled.add(key)
+        self._excused.add(key)
+
+    def pass_over(self, key: Key) -> None:
+        """Note that there is nothing to find out about a workload: nobody asks for it, and nothing of ours is on it."""
+        self._excused.add(key)
 
     def found(self, key: Key, facts: Facts) -> None:
         """Note the state of a GrpcTracing."""
@@ -142,8 +147,12 @@ class Board:
         self._surveyed.add(namespace)
         return True
 
+    def has_verdict(self, key: Key) -> bool:
+        """Tell whether there is a verdict on a workload."""
+        return key in self._verdicts
+
     def _seen(self, key: Key) -> bool:
-        return key in self._verdicts or key in self._stumbled
+        return key in self._verdicts or key in self._excused
 
     def _count_images(self, key: Key, verdict: Verdict | None, by: int) -> None:
         if verdict is None:

@@ -31,6 +31,7 @@ from grpctracing.controllers.tracing import TracingController
 from grpctracing.controllers.transitions import Transitions
 from grpctracing.controllers.workload import WorkloadController
 from grpctracing.controllers.world import World
+from grpctracing.injection.concern import untouched
 from grpctracing.kube.apply import OWNED_SELECTOR
 from grpctracing.kube.events import Recorder
 from grpctracing.kube.informer import PAGE, Informer
@@ -219,11 +220,15 @@ class Engine:
     def _workload_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         if is_own(after or before or {}):
             self._owned_changed(key, before, after)
-        else:
-            self.workload_queue.add(key, backlog=not (self._working and is_change(before, after)))
-            for tracing in self.world.tracings.in_namespace(key.namespace):
-                if records(tracing):  # its policy goes by the images that there are
-                    self.tracing_queue.add(key_of(tracing))
+            return
+        tracings = self.world.tracings.in_namespace(key.namespace)
+        if after is not None and not tracings and not self.board.has_verdict(key) and untouched(after):
+            self.board.pass_over(key)  # once there is a GrpcTracing, `_tracing_changed` has it looked at
+            return
+        self.workload_queue.add(key, backlog=not (self._working and is_change(before, after)))
+        for tracing in tracings:
+            if records(tracing):  # its policy goes by the images that there are
+                self.tracing_queue.add(key_of(tracing))
 
     def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:
         obj = after or before

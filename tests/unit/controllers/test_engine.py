@@ -1,4 +1,4 @@
-"""What goes before the backlog: what a user has changed, and nothing else."""
+"""What is looked at, and what of it goes before the backlog: what a user has changed, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,8 +6,57 @@ import copy
 
 import pytest
 
-from grpctracing.controllers.engine import is_change
-from tests.unit.injection.builders import deployment
+from grpctracing.controllers.engine import Engine, is_change
+from grpctracing.injection import Action, Reason, State, Verdict
+from grpctracing.kube.resources import Key
+from grpctracing.settings import Settings
+from tests.unit.injection.builders import OPT_IN, deployment
+
+KEY = Key("production", "payment-service")
+TRACING = {
+    "metadata": {"name": "default", "namespace": "production", "uid": "1", "resourceVersion": "1", "generation": 1},
+    "spec": {},
+}
+
+
+@pytest.fixture
+def engine():
+    return Engine(None, Settings(), {})
+
+
+def waiting(engine):
+    return set(engine.workload_queue._ready._lane)
+
+
+def test_where_there_is_no_object_nothing_is_looked_at_that_nobody_has_touched(engine):
+    engine.world.deployments.put(deployment())
+    assert not waiting(engine)
+
+
+def test_a_wish_is_looked_at_also_where_there_is_no_object(engine):
+    engine.world.deployments.put(deployment(annotations=OPT_IN))
+    assert waiting(engine) == {KEY}
+
+
+@pytest.mark.parametrize("first", ["object", "workload"])
+def test_whichever_is_seen_first_object_and_workload_come_together(engine, first):
+    stores = [(engine.world.tracings, TRACING), (engine.world.deployments, deployment())]
+    for store, obj in stores if first == "object" else reversed(stores):
+        store.put(copy.deepcopy(obj))
+    assert waiting(engine) == {KEY}
+
+
+def test_of_what_a_verdict_was_told_each_change_is_looked_at(engine):
+    """Its object may have gone in between: what was said of it has to be taken back."""
+    engine.board.report(KEY, Verdict(Action.NOTHING, State.INJECTED, Reason.UNVERIFIED, tracing="default"))
+    engine.world.deployments.put(deployment())
+    assert waiting(engine) == {KEY}
+
+
+def test_nobody_waits_for_a_look_at_what_is_passed_over(engine):
+    assert not engine.board.surveyed("production", [KEY])
+    engine.world.deployments.put(deployment())
+    assert engine.board.surveyed("production", [KEY])
 
 
 def changed(**metadata):
