@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run until told to stop; return 0, or 1 when a part broke or another process leads now (the pod is then restarted)."""
     telemetry.configure_logging(settings.log_level)
     flush = telemetry.configure_tracing(environ)
+    # What was imported lives as long as the process; each page of a list would have the collector look through all of it.
+    gc.freeze()
     files = payload.load(settings.payload_dir)
     configuration = await config.load(environ)
     elector, neighbours = candidates(configuration, settings)
