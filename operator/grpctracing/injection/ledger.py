@@ -8,6 +8,7 @@ uses it: the variables in `names.RESERVED`, and where our volume is mounted the 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from grpctracing.injection import names
@@ -72,7 +73,7 @@ def values_of(deployment: Mapping[str, Any], container: Mapping[str, Any], wante
             node = node.get(step) or {}
         for key, fields in node.items():
             if key.startswith("k:"):
-                name = json.loads(key[2:])["name"]
+                name = name_in(key)
                 if name in empty or "f:value" in fields or "f:valueFrom" in fields:
                     yield name
 
@@ -80,6 +81,12 @@ def values_of(deployment: Mapping[str, Any], container: Mapping[str, Any], wante
 def key_of(name: str) -> str:
     """Return how managedFields spells the list item called *name*."""
     return "k:" + json.dumps({"name": name}, separators=(",", ":"), ensure_ascii=False)
+
+
+@lru_cache(maxsize=4096)
+def name_in(key: str) -> str:
+    """Return the name of the list item that managedFields spells *key*; the same ones come up with every look."""
+    return str(json.loads(key[2:])["name"])
 
 
 def declared_by_user(deployment: Mapping[str, Any], container: str) -> Iterator[str]:
