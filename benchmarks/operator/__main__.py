@@ -89,23 +89,23 @@ async def ours(
     before, patched = proxy.taken(), len(controller.patched)
     async with started(kubeconfig, log) as operator:
         row["start"] = await phases.start(operator, proxy, 300)
-        await phases.settled(proxy, controller)
+        await phases.settled(proxy, controller, operator)
         say("synced and settled", began)
         row["first"] = {"requests": difference(before, proxy.taken()), "patched": len(controller.patched) - patched}
     async with started(kubeconfig, log) as operator:  # once more, with nothing left to write
         row["again"] = await phases.start(operator, proxy, 300)
-        await phases.settled(proxy, controller)
+        await phases.settled(proxy, controller, operator)
         say("synced again", began)
         row["latency"] = await phases.latency(fleet, controller, arguments.samples)
-        await phases.settled(proxy, controller)
+        await phases.settled(proxy, controller, operator)
         say("latency", began)
         if last:
-            row["crowd"] = await phases.crowd(fleet, controller, proxy, kubeconfig, CROWDED, arguments.crowd)
+            row["crowd"] = await phases.crowd(fleet, controller, proxy, operator, kubeconfig, CROWDED, arguments.crowd)
             say("crowd", began)
-            row["rolling"] = await phases.rolling(fleet, controller, proxy)
+            row["rolling"] = await phases.rolling(fleet, controller, proxy, operator)
             say("rolling change", began)
             row["relist"] = await phases.relist(operator, proxy)
-            await phases.settled(proxy, controller)
+            await phases.settled(proxy, controller, operator)
         row["steady"] = await phases.steady(operator, proxy, arguments.steady if last else min(arguments.steady, 30))
     return row
 

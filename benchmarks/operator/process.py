@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.api.process import ROOT, answers, free_port
+from tests.api.process import ROOT, answers, ask, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +40,12 @@ class Measured:
                 return int(line.split()[1]) / 1024
         raise RuntimeError("the operator has ended")
 
+    async def waiting(self) -> int:
+        """Return how many keys wait in its queues, as its metrics tell."""
+        _, text = await ask(self.port, "/metrics")
+        depths = [line for line in text.splitlines() if line.startswith("grpctracing_queue_depth{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in depths)
+
     async def ready(self, within: float) -> float | None:
         """Return the seconds from its start until it was ready, or None when that took longer than *within*."""
         while time.monotonic() - self.began < within:
@@ -47,7 +53,7 @@ class Measured:
                 return time.monotonic() - self.began
             if self.process.returncode is not None:
                 raise RuntimeError("the operator has ended by itself")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)  # each question takes the operator a millisecond of what is measured
         return None
 
 
