@@ -22,6 +22,7 @@ SERVICES: dict[str, dict[str, str]] = {
 }
 OPTED_OUT = ("cart", "order")
 BROKEN = "broken"
+HEALED = "It is healthy without it."
 LEFT_ALONE = "quiet"
 OPERATOR = "operator"
 
@@ -94,7 +95,10 @@ async def break_down(place: Place, rollouts: Rollouts) -> None:
 async def taken_back(place: Place) -> bool:
     state = (await place.must("GrpcTracing", "default")).get("status", {})
     remembered = any(record["name"] == BROKEN for record in state.get("reverted", ()))
-    return remembered and await place.clean(BROKEN) is not None and await reported(place)
+    over = any(
+        HEALED in entry.get("message", "") for entry in state.get("workloads", ())
+    )  # told once the way back is rolled out
+    return remembered and over and await place.clean(BROKEN) is not None and await reported(place)
 
 
 async def reported(place: Place) -> bool:
