@@ -34,6 +34,11 @@ class Server(Rest):
         """Create *obj*."""
         return self.call("POST", collection(obj) + "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else ""), obj)
 
+    def remove(self, obj: dict[str, Any]) -> None:
+        """Delete *obj*, if it is there."""
+        status, body = self.call("DELETE", f"{collection(obj)}/{obj['metadata']['name']}")
+        assert status in {200, 202, 404}, body
+
     def serves(self, obj: dict[str, Any]) -> bool:
         """Whether objects of this kind can be created yet (the answer of a path that is not served is not JSON)."""
         try:

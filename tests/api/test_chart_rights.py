@@ -64,11 +64,15 @@ DENIED = [
 def may(request, server):
     """Ask whether the operator's account may do something in a namespace that it works in."""
     release = f"rbac-{request.param}"
-    objects = render({"watchNamespaces": [WATCHED[0]] if request.param == "namespaced" else []}, release=release)
+    rendered = render({"watchNamespaces": [WATCHED[0]] if request.param == "namespaced" else []}, release=release)
+    objects = [
+        obj
+        for obj in rendered
+        if obj["kind"] in {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"}
+    ]
     for obj in objects:
-        if obj["kind"] in {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"}:
-            status, body = server.apply(obj, dry_run=False)
-            assert status in {200, 201}, body["message"]
+        status, body = server.apply(obj, dry_run=False)
+        assert status in {200, 201}, body["message"]
 
     def ask(verb: str, group: str, resource: str, subresource: str, namespace: str = WATCHED[0], name="") -> bool:
         attributes = {
@@ -90,7 +94,9 @@ def may(request, server):
         return bool(body["status"]["allowed"])
 
     ask.release = release
-    return ask
+    yield ask
+    for obj in objects:  # else another release would be refused
+        server.remove(obj)
 
 
 @pytest.mark.parametrize("what", ALLOWED, ids="-".join)
