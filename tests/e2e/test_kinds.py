@@ -7,7 +7,7 @@ import pytest
 from examples.demo.scenario import INJECT, containers, injected
 from examples.demo.wait import eventually
 from tests.e2e.calls import AT_WORK, called, only, tracing
-from tests.e2e.test_admission import ready, workload
+from tests.e2e.test_admission import PLAIN, ready, workload
 from tests.e2e.test_guard import SENSITIVE
 
 KINDS = ("statefulset", "daemonset")
@@ -16,11 +16,11 @@ CRASHING = "payment-statefulset"
 
 @pytest.mark.timeout(600, func_only=True)
 def test_stateful_sets_and_daemon_sets_are_traced_and_given_back(production, jaeger, fresh):
-    crashing = workload("statefulset", fresh.namespace)
+    crashing = workload("statefulset", fresh.namespace, PLAIN)
     crashing["spec"]["replicas"] = 2
     containers(crashing)[0]["command"] = ["python3", "-c", SENSITIVE]
     fresh.kubectl.apply(crashing, tracing(fresh.namespace))
-    production.kubectl.apply(*(workload(kind, production.namespace) for kind in KINDS))
+    production.kubectl.apply(*(workload(kind, production.namespace, PLAIN) for kind in KINDS))
     try:
         settled(fresh, "statefulset", pods=2)
         before = {kind: spec(production, kind) for kind in KINDS}
