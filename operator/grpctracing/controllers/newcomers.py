@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from grpctracing.api import seconds
 from grpctracing.controllers.evidence import INTERVAL, STILL
 from grpctracing.injection import guard
 from grpctracing.injection.failure import broken, diagnose
+from grpctracing.injection.kinds import ON_DELETE, update_type
 from grpctracing.injection.restart import successor
 from grpctracing.injection.rollout import observed
 from grpctracing.kube.resources import PODS
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from grpctracing.kube.resources import JSON, Key
 
 log = logging.getLogger(__name__)
+
+AT_FIRST: Final = 10.0
+"""Seconds after its start within which the kubelet has said of a pod that it is not ready (yet)."""
 
 
 @dataclass(slots=True)
@@ -55,13 +59,17 @@ class Newcomers:
             self._looked[key] = (now, found)
         return self._looked[key][1] if key in self._looked else None
 
-    async def clear(self, key: Key, workload: JSON, tracing: GrpcTracing, *, still: float, now: float) -> None:
-        """Delete pods that broke with the injection, once their successors come without it; raises ApiError."""
-        if not self._due(key, workload, still, now):
+    async def clear(self, key: Key, workload: JSON, *, judged: bool, still: float, now: float) -> None:
+        """Delete pods that broke with the injection, once their successors come without it; raises ApiError.
+
+        Those that crash or do not start, and where this workload itself was *judged*, those that have never been ready: one
+        that has served and does not at present may wait for something else.
+        """
+        if update_type(workload) == ON_DELETE or not self._due(key, workload, still, now):
             return
         self._looked[key] = (now, None)
         _, pods = await self.pods.all_present(workload)
-        broke = [pod for pod in pods if carries(pod) and broken(pod, judged=is_young(pod, tracing))]
+        broke = [pod for pod in pods if carries(pod) and broken(pod, judged=judged and never_ready(pod))]
         if not broke or await self.admitted(workload, broke[0]):
             return
         for pod in broke:
@@ -89,3 +97,15 @@ def is_young(pod: JSON, tracing: GrpcTracing) -> bool:
     """Tell whether what befalls a pod may be laid at our door: until it had to be ready, and for as long again."""
     made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
     return (datetime.now(UTC) - made).total_seconds() <= 2 * seconds(tracing.spec.rollout.health_timeout)
+
+
+def never_ready(pod: JSON) -> bool:
+    """Tell whether a pod has not been ready since the kubelet took it up; False where that is not known."""
+    status = pod.get("status") or {}
+    conditions: list[dict[str, str]] = status.get("conditions") or []
+    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    try:
+        since, begun = (datetime.fromisoformat(each) for each in (ready["lastTransitionTime"], status["startTime"]))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return ready["status"] != "True" and (since - begun).total_seconds() <= AT_FIRST

@@ -117,8 +117,9 @@ class Restarts:
         try:
             record = against(self.memory.of(Key(key.namespace, tracing.metadata.name)), workload, self.payload)
             if record is not None:
-                if record.label == key.label and rollout(workload) in NOT_WELL:
-                    await self.newcomers.clear(key, workload, tracing, still=still, now=now)
+                if rollout(workload) in NOT_WELL:  # also where it was another one with these images that showed it
+                    own = record.label == key.label
+                    await self.newcomers.clear(key, workload, judged=own, still=still, now=now)
                 return None
             if tracing.spec.rollout.restart_existing:
                 return await self._look(key, workload, tracing, still, now)
@@ -181,6 +182,8 @@ class Restarts:
         uids = frozenset(pod["metadata"]["uid"] for pod in old)
         if known.old is None:
             known.first = uids
+        elif known.evicted == -math.inf:
+            known.first |= uids  # made while none of them went because of us: in place of whatever
         elif uids - known.first:
             known.hold(math.inf, IN_VAIN)
         known.old, known.listed = old, now
@@ -206,6 +209,9 @@ class Restarts:
         live = await find(client, BY_KIND[workload["kind"]], metadata["namespace"], metadata["name"])
         if live is None or digest(live) != digest(workload) or rollout(live) is not Rollout.COMPLETE:
             return  # the cache is about to hear of it
+        tracing = self._asked_by(live)
+        if tracing is None or by_its_user(live, tracing):
+            return  # asked otherwise meanwhile, or scaled down to a pod that must not go
         if now - known.listed > FRESH:
             await self._list(live, known, now)
         if not (known.admitted and known.well and known.old):

@@ -130,7 +130,7 @@ def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
     )
     state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)
     # Meanwhile its pods that broke may be waited for.
-    requeue = guard.STABLE if own and rollout(seen.deployment) in {Rollout.RUNNING, Rollout.STUCK} else None
+    requeue = guard.STABLE if rollout(seen.deployment) in {Rollout.RUNNING, Rollout.STUCK} else None
     return said(Action.NOTHING, state, reason, message, tracing=tracing.metadata.name, requeue=requeue)
 
 

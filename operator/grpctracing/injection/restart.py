@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Object = Mapping[str, Any]
 
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+AGAINST_IMAGE: Final = frozenset({Cause.CRASH, Cause.CONFIGURATION, Cause.NOT_READY})
+"""What may come of an image and the bootstrap together, a path that can't be mounted included."""
 LEAST: Final = 2
 """Pods that a workload needs to have for one of them to be taken."""
 
@@ -140,9 +142,9 @@ def finished(seen: Seen) -> bool:
 
 
 def failed(seen: Seen, tracing: GrpcTracing) -> Failure | None:
-    """Return what pods that came through the policy have failed of, if they have; what evictions could not mend is none."""
+    """Return what pods that came through the policy have failed of, if they have; a quota or a missing image is no proof."""
     failure = seen.untraced.failure if seen.untraced else None
-    if failure is None or not failure.ours or failure.cause is Cause.UNSCHEDULED:
+    if failure is None or not failure.ours or failure.cause not in AGAINST_IMAGE:
         return None
     deployment, state = seen.deployment, rollout(seen.deployment)
     current = observed(deployment) and failure.generation == deployment["metadata"].get("generation")

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from grpctracing.api import Reverted
 from grpctracing.controllers import restarts as module
 from grpctracing.controllers.board import Board, Facts
 from grpctracing.controllers.memory import Memory
@@ -14,6 +15,7 @@ from grpctracing.controllers.pods import Pods
 from grpctracing.controllers.restarts import Restarts
 from grpctracing.controllers.world import World
 from grpctracing.injection import Action, Reason, State, Verdict, guard
+from grpctracing.injection.digests import image_digest
 from grpctracing.kube import errors
 from grpctracing.kube.resources import PODS, Key
 from tests.unit.injection.builders import container, deployment
@@ -41,7 +43,7 @@ class Server:
         self.pods = {name: pod(name) for name in ("a", "b")}
         self.carry = self.rehearsed = True
         self.lists = 0
-        self.evicted = []
+        self.evicted, self.deleted = [], []
         self.refusal = None
 
     async def page(self, resource, namespace, query):
@@ -58,6 +60,9 @@ class Server:
     async def rehearse(self, resource, namespace, body):
         assert resource is PODS
         return pod("new", carries=self.rehearsed)
+
+    async def delete(self, resource, obj):
+        self.deleted.append(obj["metadata"]["name"])
 
     async def evict(self, obj, *, dry_run=False):
         if self.refusal is not None:
@@ -142,7 +147,16 @@ async def test_one_is_enough_to_see_that_it_is_in_vain(restarts, server):
     assert (await look(restarts, server, 1000.0)).trouble == module.IN_VAIN
 
 
-@pytest.mark.parametrize("late", ["not ready", "cache", "another template"])
+async def test_a_pod_that_came_before_any_was_evicted_shows_nothing(restarts, server):
+    server.pods["b"] = pod("b", ready="False")
+    await look(restarts, server, 100.0)
+    server.pods["b"] = pod("b-next")  # by its controller, without the injection
+    assert (await look(restarts, server, 110.0)).trouble == ""
+    await restarts.carry_out(KEY, server.live, GO, 111.0)
+    assert server.evicted == ["a"]
+
+
+@pytest.mark.parametrize("late", ["not ready", "cache", "another template", "scaled down", "asked for no more"])
 async def test_none_goes_while_one_is_away_whatever_the_cache_says(restarts, server, late):
     await look(restarts, server, 100.0)
     cached, server.live = server.live, copy.deepcopy(server.live)
@@ -150,6 +164,11 @@ async def test_none_goes_while_one_is_away_whatever_the_cache_says(restarts, ser
         server.pods["b"] = pod("b", ready="False")
     elif late == "cache":
         server.live["status"]["availableReplicas"] = 1
+    elif late == "scaled down":
+        server.live["spec"]["replicas"] = server.live["status"]["replicas"] = 1
+        server.live["status"] |= dict.fromkeys(("updatedReplicas", "availableReplicas", "readyReplicas"), 1)
+    elif late == "asked for no more":
+        restarts.board.facts[TRACING] = Facts(policy=False)
     else:
         server.live["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/app:2"
     await restarts.carry_out(KEY, cached, GO, 110.0)
@@ -194,3 +213,58 @@ async def test_nobody_else_costs_a_request(restarts, server):
         restarts.world.tracings.put(copy.deepcopy(obj))
         assert await look(restarts, server, 100.0) is None
     assert not server.lists
+
+
+BEGUN, LATER = "2026-11-01T10:00:00Z", "2026-11-01T10:03:00Z"
+
+
+def broken_pod(name, *, crashed, unready_since=BEGUN, carrying=True):
+    """A pod that is not ready, from the start or since later."""
+    made = pod(name, carries=carrying)
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": unready_since}
+    ended = {"lastState": {"terminated": {"exitCode": 3}}, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    container = {"name": "app", "ready": False, "restartCount": 4, **(ended if crashed else {"state": {"running": {}}})}
+    return made | {"status": {"startTime": BEGUN, "conditions": [ready], "containerStatuses": [container]}}
+
+
+@pytest.mark.parametrize(("whose", "gone"), [(KEY.name, {"crashed", "never"}), ("twin", {"crashed"})])
+async def test_pods_that_broke_are_replaced_once_the_policy_leaves_their_image_alone(restarts, server, whose, gone):
+    server.pods = {
+        "crashed": broken_pod("crashed", crashed=True),
+        "never": broken_pod("never", crashed=False),
+        "served": broken_pod("served", crashed=False, unready_since=LATER),
+        "without": broken_pod("without", crashed=True, carrying=False),
+        "well": pod("well", carries=True),
+    }
+    server.live["status"]["availableReplicas"] = 1
+    remembered(restarts, server, whose)
+    assert await restarts.of(KEY, server.live, still=20.0, now=100.0) is None
+    assert not server.deleted, "the next would come with it again"
+    server.rehearsed = False
+    assert await restarts.of(KEY, server.live, still=60.0, now=140.0) is None
+    assert set(server.deleted) == gone
+
+
+async def test_under_on_delete_they_are_their_users(restarts, server):
+    server.pods, server.rehearsed = {"crashed": broken_pod("crashed", crashed=True)}, False
+    server.live |= {"kind": "StatefulSet"}
+    server.live["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    server.live["status"] |= {"updateRevision": "2", "currentRevision": "1", "availableReplicas": 1}
+    remembered(restarts, server, KEY.name)
+    await restarts.of(Key(KEY.namespace, KEY.name, "StatefulSet"), server.live, still=60.0, now=140.0)
+    assert not server.deleted
+
+
+def remembered(restarts, server, name):
+    """Let the GrpcTracing's status say that the image failed with *name*."""
+    image = image_digest(server.live, "payload")
+    record = Reverted(kind=server.live["kind"], name=name, injection="i", image=image, evidence="exit code 3")
+    restarts.memory = Remembers({record.label: record})
+
+
+class Remembers:
+    def __init__(self, records):
+        self.records = records
+
+    def of(self, tracing):
+        return self.records
