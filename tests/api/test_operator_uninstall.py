@@ -14,7 +14,7 @@ from grpctracing.cli.explain import explain
 from grpctracing.kube.client import MERGE
 from grpctracing.kube.lease import Elector
 from grpctracing.kube.neighbours import Claim
-from grpctracing.kube.resources import DEPLOYMENTS, LEASES, Key
+from grpctracing.kube.resources import DEPLOYMENTS, LEASES, NAMESPACES, Key
 from grpctracing.settings import Settings
 from tests.api.running import deployment, eventually, running
 
@@ -209,9 +209,10 @@ async def refused(place):
 
 
 @contextlib.asynccontextmanager
-async def working(place, name):
-    """An operator of the namespace, as far as its Lease tells."""
-    claim = Claim(Key(place.namespace, name), frozenset({place.namespace}), "2026-01-01T00:00:00Z")
+async def working(place, name, selector=""):
+    """An operator of the namespace, or of those that *selector* selects, as far as its Lease tells."""
+    named = frozenset() if selector else frozenset({place.namespace})
+    claim = Claim(Key(place.namespace, name), named, "2026-01-01T00:00:00Z", selector)
     elector = Elector(place.client, claim.lease, 10, notes=lambda: claim.notes)
     await elector.acquire()
     renewing = asyncio.create_task(elector.keep())
@@ -257,3 +258,13 @@ async def test_a_release_that_goes_leaves_alone_what_another_one_looks_after(pla
     assert f"left to the operator of Lease {place.namespace}/first" in capsys.readouterr().out
     assert await place.injected("payment-service")
     assert await finalized(place)
+
+
+@pytest.mark.parametrize(("label", "code"), [("elsewhere", 0), ("here", 1)])
+async def test_an_operator_by_labels_is_in_the_way_where_they_select_the_namespace(place, rollouts, run, label, code):
+    await injected_and_stopped(place)
+    body = {"metadata": {"labels": {"by-labels": "here"}}}
+    await place.client.patch(NAMESPACES, "", place.namespace, body, kind=MERGE)
+    async with working(place, "labels", f"by-labels={label}"):
+        assert await run("uninstall") == code
+    assert bool(await place.clean("payment-service")) is (code == 0)

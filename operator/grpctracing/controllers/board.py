@@ -49,8 +49,8 @@ class Board:
     _progressing: dict[Key, int] = field(default_factory=dict)
     _surveyed: set[str] = field(default_factory=set)
     _unseen: dict[str, Key] = field(default_factory=dict)
-    _excused: set[Key] = field(default_factory=set)
-    """Workloads without a verdict for which their namespace need not wait."""
+    _excused: dict[str, set[Key]] = field(default_factory=dict)
+    """Namespace → its workloads without a verdict for which it need not wait."""
 
     def report(self, key: Key, verdict: Verdict) -> Verdict | None:
         """Note the verdict on a workload; return the one before."""
@@ -71,7 +71,7 @@ class Board:
 
     def forget(self, key: Key) -> None:
         """Drop a workload that is gone."""
-        self._excused.discard(key)
+        self._excused.get(key.namespace, set()).discard(key)
         if self._unseen.get(key.namespace) == key:
             del self._unseen[key.namespace]
         before = self._verdicts.pop(key, None)
@@ -81,11 +81,16 @@ class Board:
 
     def stumbled(self, key: Key) -> None:
         """Note that no verdict on a workload could be had: its namespace does not wait for one."""
-        self._excused.add(key)
+        self._excused.setdefault(key.namespace, set()).add(key)
 
     def pass_over(self, key: Key) -> None:
         """Note that there is nothing to find out about a workload: nobody asks for it, and nothing of ours is on it."""
-        self._excused.add(key)
+        self._excused.setdefault(key.namespace, set()).add(key)
+
+    def reconsider(self, namespace: str) -> None:
+        """Note that all workloads of a namespace are looked at again: somebody may ask now for those that nobody asked for."""
+        if self._excused.pop(namespace, None):
+            self._surveyed.discard(namespace)
 
     def found(self, key: Key, facts: Facts) -> None:
         """Note the state of a GrpcTracing."""
@@ -101,6 +106,7 @@ class Board:
         """Count a namespace as not looked at: its workloads are forgotten, each by itself."""
         self._surveyed.discard(namespace)
         self._unseen.pop(namespace, None)
+        self._excused.pop(namespace, None)
 
     def workloads(self, tracing: Key) -> dict[str, Verdict]:
         """Return the verdicts on the workloads of a GrpcTracing by label: what they are called within the namespace."""
@@ -152,7 +158,7 @@ class Board:
         return key in self._verdicts
 
     def _seen(self, key: Key) -> bool:
-        return key in self._verdicts or key in self._excused
+        return key in self._verdicts or key in self._excused.get(key.namespace, ())
 
     def _count_images(self, key: Key, verdict: Verdict | None, by: int) -> None:
         if verdict is None:

@@ -243,6 +243,7 @@ class Engine:
         self.tracing_queue.add(key)
         self.status_queue.add(key)
         if substance(before) != substance(after):
+            self.board.reconsider(key.namespace)
             for sibling in self.world.tracings.in_namespace(key.namespace):
                 self.tracing_queue.add(key_of(sibling))
             for workload in self.world.workloads_in(key.namespace):

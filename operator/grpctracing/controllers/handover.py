@@ -71,7 +71,7 @@ class Handover:
             if shard.has(key.namespace):
                 return await controller.reconcile(key)
             if not shard.keeps(key.namespace):
-                self.world.drop(key.namespace)  # what was under way has put back what it wrote
+                self.left(key.namespace)  # what was under way has put back what it wrote, and what that was said of it
             controller.forget(key)
             return None
 

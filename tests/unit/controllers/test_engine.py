@@ -91,3 +91,14 @@ def test_a_resync_and_news_of_pods_are_none():
     moved["status"] = {"replicas": 7}
     assert not is_change(live, live)
     assert not is_change(live, moved)
+
+
+def test_what_was_passed_over_is_waited_for_once_somebody_asks(engine):
+    engine.world.deployments.put(deployment())
+    assert engine.board.surveyed("production", [KEY])
+    engine.world.tracings.put(copy.deepcopy(TRACING))
+    assert not engine.board.surveyed("production", [KEY]), "nobody knows yet whether it rolls out already"
+    engine.board.report(KEY, Verdict(Action.NOTHING, State.INJECTED, Reason.UNVERIFIED, tracing="default"))
+    assert engine.board.surveyed("production", [KEY])
+    engine.world.tracings.put(copy.deepcopy(TRACING) | {"metadata": TRACING["metadata"] | {"generation": 2}})
+    assert engine.board.surveyed("production", [KEY]), "there is a verdict on each, and numbers with it"

@@ -51,9 +51,15 @@ async def test_everything_is_forgotten_and_nothing_written(engine):
 
 async def test_what_was_under_way_puts_nothing_back(engine):
     engine.handover.left("production")
-    engine.world.deployments.put(deployment())  # as the answer to its patch arrives
+    other = Key("production", "other")
+    for key in (WORKLOAD, other):  # as the answers to their patches arrive
+        engine.world.deployments.put(deployment(name=key.name))
+        engine.board.report(key, Verdict(Action.NOTHING, State.INJECTED, Reason.NO_SPANS_YET, tracing="default"))
     await engine._ours(engine.workloads)(WORKLOAD)
     assert engine.world.deployments.get(WORKLOAD) is None
+    while not engine.workload_queue.idle():
+        await engine._ours(engine.workloads)(engine.workload_queue._ready.take())
+    assert not engine.board.workloads(TRACING), "dropped from the caches, so nothing else would have it forgotten"
 
 
 async def test_nothing_is_sent_to_a_namespace_that_is_not_ours(engine):
