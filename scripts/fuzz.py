@@ -31,7 +31,7 @@ def run(name: str, seconds: str) -> int:
 
 def inside(name: str, arguments: list[str]) -> None:
     """Fuzz the target *name* in this process, for ever or as libFuzzer's *arguments* say."""
-    import atheris  # type: ignore[import-not-found]  # lives where this function runs
+    import atheris  # lives where this function runs
 
     with atheris.instrument_imports(include=["_grpctracing", "tests.bootstrap.survival"]):
         from tests.bootstrap.survival import targets

@@ -16,6 +16,7 @@ from tests.api.kubelet import Kubelet
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from grpctracing.kube.client import Client
     from tests.cluster import ControlPlane
 
 CRD = Path(__file__).parents[2] / "crds" / "grpctracing.dev_grpctracings.yaml"
@@ -35,7 +36,7 @@ def crd() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def client(control_plane: ControlPlane, crd: dict[str, Any]) -> AsyncIterator[running.Client]:
+async def client(control_plane: ControlPlane, crd: dict[str, Any]) -> AsyncIterator[Client]:
     """An administrator, with GrpcTracing served."""
     async with running.connected(control_plane.kubeconfig) as client:
         await running.install_crd(client, crd)
@@ -43,7 +44,7 @@ async def client(control_plane: ControlPlane, crd: dict[str, Any]) -> AsyncItera
 
 
 @pytest.fixture
-async def place(client: running.Client) -> running.Place:
+async def place(client: Client) -> running.Place:
     """A fresh namespace."""
     return running.Place(client, await running.new_namespace(client))
 
