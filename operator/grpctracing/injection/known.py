@@ -65,7 +65,7 @@ def seen(entries: Iterable[str]) -> Iterator[tuple[str, Known]]:
         if (report := parse(entry)) is None:
             continue
         data = json.loads(entry)
-        # An entry from before this was noted: a path may be that of the container.
+        # An entry from before this was noted: a path may be that of the container. It is looked into again (`records`).
         own = data.get(SETS_PATH, bool(report.pythonpath))
         if isinstance(image := data.get("image"), str) and image:
             yield image, Known(gets(report), None if own else report.pythonpath, report.variables)
