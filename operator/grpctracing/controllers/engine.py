@@ -100,7 +100,15 @@ class Engine:
         )
         self.discovery = Discovery(client, self.world, self.preflight, ours)
         self.workloads = WorkloadController(
-            client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight, ours
+            client,
+            self.world,
+            self.board,
+            self.proof,
+            Transitions(self.recorder),
+            payload,
+            self.preflight,
+            ours,
+            memory_changed=self.tracing_queue.add,
         )
         self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces, ours=ours)
         self.tracings = TracingController(
@@ -109,6 +117,7 @@ class Engine:
             OwnedObjects(client, self.world, payload, settings.collector_image),
             self.admission,
             look=self.workload_queue.add,
+            remembered=self.workloads.memory.of,
             finalizers=Finalizers(client, self.world) if self.shard is not None else None,
         )
         self.status = StatusController(client, self.world, self.board, self.recorder)
@@ -227,7 +236,8 @@ class Engine:
             return
         self.workload_queue.add(key, backlog=not (self._working and is_change(before, after)))
         for tracing in tracings:
-            if records(tracing):  # its policy goes by the images that there are
+            # Its policy goes by the images that there are.
+            if records(tracing) or self.workloads.memory.of(key_of(tracing)):
                 self.tracing_queue.add(key_of(tracing))
 
     def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:

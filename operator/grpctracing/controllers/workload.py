@@ -69,6 +69,8 @@ class WorkloadController:
     preflight: Preflight
     ours: Callable[[str], bool] = anywhere
     """Whether the operator works in a namespace: whether its caches are complete, and nobody else's business."""
+    memory_changed: Callable[[Key], None] = lambda _: None
+    """Called with a GrpcTracing of which something else is remembered than before: its policy goes by that."""
     clock: Callable[[], float] = time.monotonic
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
@@ -84,7 +86,7 @@ class WorkloadController:
         self.evidence = Evidence(Pods(self.client))
         self.leftovers = Leftovers(Pods(self.client), self.transitions.recorder)
         self.budgets = Budgets(self.client)
-        self.memory = Memory(self.client, self.world)
+        self.memory = Memory(self.client, self.world, self.memory_changed)
         self.payload = payload.digest(self.bootstrap)
         newcomers = Newcomers(Pods(self.client), self.transitions.recorder)
         self.restarts = Restarts(self.world, self.board, self.memory, newcomers, self.payload)
