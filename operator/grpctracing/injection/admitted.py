@@ -65,9 +65,9 @@ def through_policy(
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
-    # Without a policy nobody is left alone by it, and nobody is looked into for nothing.
+    # Without a policy nobody is left alone by it, and nobody is looked into for nothing. Under Plan, one that is there stays.
+    unknown = unlooked(seen, pod, wanted) if seen.policy_in_force else frozenset()
     looking = seen.policy_in_force and tracing.spec.rollout.mode == "Apply"
-    unknown = unlooked(seen, pod, wanted) if looking else frozenset()
     chosen = tuple(item.name for item in wanted.containers if item.name not in unknown)
     if (held := kept_out(seen, tracing) or alone(seen, tracing, chosen, probe)) is not None:
         return held
@@ -105,6 +105,12 @@ def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[
     if chosen:
         return None
     name = tracing.metadata.name
+    if probe and tracing.spec.rollout.mode == "Plan":
+        message = (
+            f"Left alone by the policy: nobody has looked into the image of {', '.join(probe)}, and while spec.rollout.mode "
+            "is Plan nobody does."
+        )
+        return said(Action.NOTHING, State.PENDING, Reason.PLANNED, message, tracing=name)
     if probe:
         message = f"Left alone by the policy until a preflight pod has looked into the image of {', '.join(probe)}."
         return replace(said(Action.NOTHING, State.PENDING, Reason.PROBING, message, tracing=name), probe=probe)
@@ -125,7 +131,7 @@ def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
     own = record.label == label_of(seen.deployment)
     whose = "its rollout" if own else f'that of "{record.label}", which has the same,'
     message = (
-        f"Left alone by the policy, as are all pods with its images: {whose} failed with the injection: {record.evidence}. "
+        f"Left alone by the policy, as are all new pods with its images: {whose} failed with the injection: {record.evidence}. "
         f"Tried again when an image or the release changes, or when you annotate the pod template {names.RETRY}=true."
     )
     state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)

@@ -159,3 +159,33 @@ def test_a_plan_asks_for_no_look_and_names_what_would_get_it():
     verdict = decide(Seen(deployment(), (planning,), probed={"app": None}, policy_in_force=False))
     assert (verdict.reason, verdict.probe) == (Reason.PLANNED, ())
     assert "in app;" in verdict.message
+
+
+PLANNING = admission(selector={}, mode="Plan")
+
+
+@pytest.mark.parametrize(
+    ("finding", "state", "reason", "why"),
+    [
+        (None, State.PENDING, Reason.PLANNED, "while spec.rollout.mode is Plan nobody does"),
+        (Failure("no node"), State.SKIPPED, Reason.PREFLIGHT_FAILED, "could not be probed (no node)"),
+        (REPORT, State.INJECTED, Reason.THROUGH_ADMISSION, "New pods get it"),
+    ],
+)
+def test_a_policy_that_stays_under_a_plan_leaves_unknown_images_alone_as_before(finding, state, reason, why):
+    verdict = decide(Seen(deployment(), (PLANNING,), probed={"app": finding}, policy_in_force=True))
+    assert (verdict.action, verdict.state, verdict.reason) == (Action.NOTHING, state, reason)
+    assert why in verdict.message
+    assert not verdict.probe, "nothing is made under a plan"
+
+
+def test_under_a_plan_too_the_containers_of_unknown_images_are_not_among_those_that_get_it():
+    given = deployment(containers=["app", "worker"])
+    verdict = decide(Seen(given, (PLANNING,), probed={"app": REPORT, "worker": None}, policy_in_force=True))
+    assert (verdict.containers, verdict.probe) == (("app",), ())
+
+
+@pytest.mark.parametrize("name", ["payment-service", "order-service"])
+def test_only_new_pods_are_said_to_be_left_alone(name):
+    verdict = decide(Seen(deployment(name), (ALL,), reverted=remembered(), payload=PAYLOAD))
+    assert "as are all new pods with its images" in verdict.message
