@@ -98,7 +98,8 @@ class Engine:
         self.preflight = Preflight(
             client, self.world, payload, self.workload_queue.add, settings.watch_namespaces, ours
         )
-        self.discovery = Discovery(client, self.world, self.preflight, ours)
+        self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces, ours=ours)
+        self.discovery = Discovery(client, self.world, self.preflight, self.admission.in_force, ours)
         self.workloads = WorkloadController(
             client,
             self.world,
@@ -110,7 +111,6 @@ class Engine:
             ours,
             memory_changed=self.tracing_queue.add,
         )
-        self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces, ours=ours)
         self.tracings = TracingController(
             self.world,
             self.board,

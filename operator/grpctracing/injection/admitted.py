@@ -19,7 +19,7 @@ from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.foretold import foretold, restarts
 from grpctracing.injection.kinds import called, label_of
 from grpctracing.injection.plan import insists, plan
-from grpctracing.injection.preflight import unprobed
+from grpctracing.injection.preflight import pull_again, unprobed
 from grpctracing.injection.restart import Untraced, finished, left_alone, restarting
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, as_pod, select
@@ -81,6 +81,7 @@ def through_policy(
         image=image_digest(seen.deployment, seen.payload),
         proved=verdict.state is State.INSTRUMENTED or (verdict.state is State.INJECTED and finished(seen)),
         probe=probe if looking else (),
+        requeue=min(filter(None, (verdict.requeue, pull_again(seen.probed) if looking else None)), default=None),
     )
 
 
@@ -120,7 +121,8 @@ def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[
         f"have it traced all the same, annotate the pod template {names.BOOTSTRAP}=true; a PYTHONPATH that the image "
         "sets (ENV) has to be repeated there."
     )
-    return said(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, tracing=name)
+    requeue = pull_again(seen.probed) if tracing.spec.rollout.mode == "Apply" else None
+    return said(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, tracing=name, requeue=requeue)
 
 
 def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
