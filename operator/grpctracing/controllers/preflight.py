@@ -96,7 +96,7 @@ class Preflight:
     def due(self, deployment: JSON, tracing: GrpcTracing) -> tuple[str, ...]:
         """Return the containers whose images are worth another look. What is known of them counts until there is something new.
 
-        None where nobody would look: a job that ends at once has its asker looked at, which would ask again.
+        Nothing is due where nobody would look: a job that ends at once has its asker looked at, which would ask again.
         """
         if not wants_a_look(tracing):
             return ()
