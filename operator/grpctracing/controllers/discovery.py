@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from grpctracing.controllers.preflight import Preflight
     from grpctracing.controllers.world import World
     from grpctracing.kube.client import Client
-    from grpctracing.kube.resources import JSON
+    from grpctracing.kube.resources import JSON, Key
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 2.0
-"""How soon a namespace is found that has just got its first policy; costs no call."""
+"""How soon a namespace is found whose first policy has just come into force; costs no call."""
 PAUSE_SECONDS: Final = 60.0
 SECONDS_PER_POD: Final = 0.1
 SELECTOR: Final = ",".join(
@@ -49,6 +49,8 @@ class Discovery:
     client: Client
     world: World
     preflight: Preflight
+    in_force: Callable[[Key], bool]
+    """Whether the API servers go by the policy of a GrpcTracing: without one, no look changes anything."""
     ours: Callable[[str], bool] = anywhere
     """Whether the operator works in a namespace that it sees."""
     clock: Callable[[], float] = time.monotonic
@@ -89,7 +91,8 @@ class Discovery:
                 continue
             if tracing is None or tracing.metadata.deletion_timestamp is not None or tracing.spec.preflight != "Auto":
                 continue
-            if (tracing.spec.rollout.mode, tracing.spec.rollout.strategy) == ("Apply", ADMISSION):
+            asked_for = (tracing.spec.rollout.mode, tracing.spec.rollout.strategy) == ("Apply", ADMISSION)
+            if asked_for and self.in_force(key):
                 yield tracing
 
     def _ask(self, pod: JSON, tracings: list[GrpcTracing]) -> None:
@@ -101,8 +104,8 @@ class Discovery:
                 unknown = unprobed(workload, tracing, self.preflight.probed(workload, tracing), by_policy=True)
             except Refusal:  # the policy leaves it alone
                 continue
-            if unknown:
-                self.preflight.ask(None, workload, tracing, unknown)
+            if asked := unknown or self.preflight.due(workload, tracing):
+                self.preflight.ask(None, workload, tracing, asked)
 
 
 def as_workload(pod: JSON) -> JSON:

@@ -98,17 +98,26 @@ class Engine:
         self.preflight = Preflight(
             client, self.world, payload, self.workload_queue.add, settings.watch_namespaces, ours
         )
-        self.discovery = Discovery(client, self.world, self.preflight, ours)
-        self.workloads = WorkloadController(
-            client, self.world, self.board, self.proof, Transitions(self.recorder), payload, self.preflight, ours
-        )
         self.admission = Admission(client, self.world, cluster_wide=not settings.watch_namespaces, ours=ours)
+        self.discovery = Discovery(client, self.world, self.preflight, self.admission.in_force, ours)
+        self.workloads = WorkloadController(
+            client,
+            self.world,
+            self.board,
+            self.proof,
+            Transitions(self.recorder),
+            payload,
+            self.preflight,
+            ours,
+            memory_changed=self.tracing_queue.add,
+        )
         self.tracings = TracingController(
             self.world,
             self.board,
             OwnedObjects(client, self.world, payload, settings.collector_image),
             self.admission,
             look=self.workload_queue.add,
+            remembered=self.workloads.memory.of,
             finalizers=Finalizers(client, self.world) if self.shard is not None else None,
         )
         self.status = StatusController(client, self.world, self.board, self.recorder)
@@ -227,7 +236,8 @@ class Engine:
             return
         self.workload_queue.add(key, backlog=not (self._working and is_change(before, after)))
         for tracing in tracings:
-            if records(tracing):  # its policy goes by the images that there are
+            # Its policy goes by the images that there are.
+            if records(tracing) or self.workloads.memory.of(key_of(tracing)):
                 self.tracing_queue.add(key_of(tracing))
 
     def _owned_changed(self, key: Key, before: JSON | None, after: JSON | None) -> None:

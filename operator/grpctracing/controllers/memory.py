@@ -20,7 +20,7 @@ from grpctracing.kube.client import MERGE
 from grpctracing.kube.resources import GRPC_TRACINGS, Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from grpctracing.controllers.world import World
     from grpctracing.kube.client import Client
@@ -31,10 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Memory:
-    """Records of reverted workloads; *_unsaved* are those that could not be written yet."""
+    """Records of reverted workloads; *_unsaved* are those that could not be written yet.
+
+    *changed* is called with a GrpcTracing whose records have changed: what is not written is no event of the API server's.
+    """
 
     client: Client
     world: World
+    changed: Callable[[Key], None] = lambda _: None
     _unsaved: dict[Key, dict[str, Reverted]] = field(default_factory=dict)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -53,10 +57,11 @@ class Memory:
     async def remember(self, tracing: Key, record: Reverted) -> None:
         """Write *record*, unless it is there. A failure is logged, not raised: going back must not wait for it."""
         known = self.of(tracing).get(record.label)
-        if known is not None and known.injection == record.injection and known.retry == record.retry:
+        if known is not None and tried(known) == tried(record):
             return
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._unsaved.setdefault(tracing, {})[record.label] = record.model_copy(update={"time": now})
+        self.changed(tracing)
         try:
             await self._save(tracing)
         except errors.ApiError as error:
@@ -76,6 +81,7 @@ class Memory:
             known = records(obj).keys() | self._unsaved.get(tracing, {}).keys()
             if healthy_with in {None, tracing.name} and workload.label in known:
                 self._unsaved.get(tracing, {}).pop(workload.label, None)
+                self.changed(tracing)
                 await self._save(tracing, without=workload.label)
 
     async def _save(self, tracing: Key, without: str = "") -> None:
@@ -105,6 +111,11 @@ class Memory:
         except errors.NotFound:
             return
         self.world.tracings.put(written)
+
+
+def tried(record: Reverted) -> tuple[str, ...]:
+    """Return what failed, as far as it decides about the next try; the evidence changes with each look."""
+    return record.injection, record.image, record.retry
 
 
 def told_of(obj: Mapping[str, Any], workload: Key) -> bool:

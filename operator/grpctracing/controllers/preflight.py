@@ -94,7 +94,12 @@ class Preflight:
         return answers
 
     def due(self, deployment: JSON, tracing: GrpcTracing) -> tuple[str, ...]:
-        """Return the containers whose images are worth another look. What is known of them counts until there is something new."""
+        """Return the containers whose images are worth another look. What is known of them counts until there is something new.
+
+        Nothing is due where nobody would look: a job that ends at once has its asker looked at, which would ask again.
+        """
+        if not wants_a_look(tracing):
+            return ()
         namespace = tracing.metadata.namespace
         return tuple(
             container["name"]
@@ -173,9 +178,7 @@ class Preflight:
             tracing = self.world.tracing(job.tracing)
         except Unreadable:
             return None
-        if tracing is None or tracing.metadata.deletion_timestamp is not None or tracing.spec.preflight != "Auto":
-            return None
-        return tracing if tracing.spec.rollout.mode == "Apply" else None
+        return tracing if tracing is not None and wants_a_look(tracing) else None
 
     def _ready(self, tracing: GrpcTracing) -> bool:
         """Tell whether the probe is there to be mounted."""
@@ -254,6 +257,7 @@ class Preflight:
                 return
             if written is not None:
                 store.put(written)
+            self._known.pop(key, None)  # what was believed until now is not to be looked into again
 
     def _remember(self, key: Key, finding: Finding, seconds: float) -> None:
         self._known.pop(key, None)
@@ -279,6 +283,12 @@ class Preflight:
         self._next()
         for workload in job.waiting:
             self.look(workload)
+
+
+def wants_a_look(tracing: GrpcTracing) -> bool:
+    """Tell whether images are looked into for an object."""
+    wanted = tracing.spec.preflight == "Auto" and tracing.spec.rollout.mode == "Apply"
+    return wanted and tracing.metadata.deletion_timestamp is None
 
 
 def sets_path(pod: JSON) -> bool:

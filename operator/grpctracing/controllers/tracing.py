@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from grpctracing.controllers import payload
 from grpctracing.controllers.admission import NAMESPACED, NOT_PERMITTED, NOT_SERVED
 from grpctracing.controllers.board import UNREADABLE, Facts
-from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import Action, Seen, decide
 from grpctracing.injection.failed import still_failed
@@ -18,9 +17,9 @@ from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from grpctracing.api import GrpcTracing
+    from grpctracing.api import GrpcTracing, Reverted
     from grpctracing.controllers.admission import Admission
     from grpctracing.controllers.board import Board
     from grpctracing.controllers.collector import OwnedObjects
@@ -41,13 +40,17 @@ NAMED: Final = 5
 
 @dataclass(slots=True)
 class TracingController:
-    """Reconciles GrpcTracings; *look* has a workload looked at. Without *finalizers* it is kopf that sees to those."""
+    """Reconciles GrpcTracings; *look* has a workload looked at, *remembered* returns what has failed with a GrpcTracing, by label.
+
+    Without *finalizers* it is kopf that sees to those.
+    """
 
     world: World
     board: Board
     owned: OwnedObjects
     admission: Admission
     look: Callable[[Key], None]
+    remembered: Callable[[Key], Mapping[str, Reverted]]
     finalizers: Finalizers | None = None
     _leaving: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -98,7 +101,7 @@ class TracingController:
             return replace(facts, policy=self.admission.in_force(key), trouble=facts.trouble or unreadable(error))
         living = [other for other in tracings if other.metadata.deletion_timestamp is None]
         namespace, name = tracing.metadata.namespace, tracing.metadata.name
-        remembered = records(self.world.tracings.get(Key(namespace, name)))
+        remembered = self.remembered(Key(namespace, name))
         # read only where it matters: they are packed
         workloads = (obj for store in self.world.workloads.values() for obj in store.in_namespace(namespace))
         failed = still_failed(remembered.values(), workloads, payload.digest(self.owned.payload)) if remembered else ()

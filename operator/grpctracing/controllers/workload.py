@@ -22,6 +22,7 @@ from grpctracing.controllers.restarts import Restarts
 from grpctracing.controllers.world import Unreadable
 from grpctracing.controllers.write import settle
 from grpctracing.injection import Action, Reason, Seen, State, decide, guard
+from grpctracing.injection.admitted import ADMISSION
 from grpctracing.injection.decide import LOOK_SECONDS
 from grpctracing.injection.digests import image_digest
 from grpctracing.injection.kinds import REPLICA_SET, kind_of
@@ -69,6 +70,8 @@ class WorkloadController:
     preflight: Preflight
     ours: Callable[[str], bool] = anywhere
     """Whether the operator works in a namespace: whether its caches are complete, and nobody else's business."""
+    memory_changed: Callable[[Key], None] = lambda _: None
+    """Called with a GrpcTracing of which something else is remembered than before: its policy goes by that."""
     clock: Callable[[], float] = time.monotonic
     history: History = field(default_factory=History)
     inherited: Inherited = field(init=False)
@@ -84,7 +87,7 @@ class WorkloadController:
         self.evidence = Evidence(Pods(self.client))
         self.leftovers = Leftovers(Pods(self.client), self.transitions.recorder)
         self.budgets = Budgets(self.client)
-        self.memory = Memory(self.client, self.world)
+        self.memory = Memory(self.client, self.world, self.memory_changed)
         self.payload = payload.digest(self.bootstrap)
         newcomers = Newcomers(Pods(self.client), self.transitions.recorder)
         self.restarts = Restarts(self.world, self.board, self.memory, newcomers, self.payload)
@@ -234,12 +237,20 @@ class WorkloadController:
         return self.proof.seen(key, deployment)
 
     def _probe(self, key: Key, deployment: JSON, verdict: Verdict) -> None:
-        """Have the images looked into that the decision could not see."""
-        if verdict.tracing is None or not (verdict.probe or verdict.reason is Reason.PREFLIGHT_FAILED):
+        """Have the images looked into that the decision could not see, or that a look has failed of and it stands in the way."""
+        tracing = self.world.tracing(Key(key.namespace, verdict.tracing)) if verdict.tracing is not None else None
+        if tracing is None:
             return
-        tracing = self.world.tracing(Key(key.namespace, verdict.tracing))
-        if tracing is not None and (asked := verdict.probe or self.preflight.due(deployment, tracing)):
+        asked = verdict.probe
+        if not asked and (verdict.reason is Reason.PREFLIGHT_FAILED or self._left_alone_if_unknown(tracing)):
+            asked = self.preflight.due(deployment, tracing)
+        if asked:
             self.preflight.ask(key, deployment, tracing, asked)
+
+    def _left_alone_if_unknown(self, tracing: GrpcTracing) -> bool:
+        """Tell whether a policy leaves containers of unknown images alone, whatever the verdict on the others is."""
+        facts = self.board.facts.get(Key(tracing.metadata.namespace, tracing.metadata.name))
+        return tracing.spec.rollout.strategy == ADMISSION and facts is not None and facts.policy
 
     def _hold(self, key: Key, verdict: Verdict) -> Verdict:
         """Return *verdict*, or one that waits for what has to be there before an injection makes sense."""

@@ -19,7 +19,7 @@ from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.foretold import foretold, restarts
 from grpctracing.injection.kinds import called, label_of
 from grpctracing.injection.plan import insists, plan
-from grpctracing.injection.preflight import unprobed
+from grpctracing.injection.preflight import pull_again, unprobed
 from grpctracing.injection.restart import Untraced, finished, left_alone, restarting
 from grpctracing.injection.rollout import Rollout, progress, rollout
 from grpctracing.injection.select import Match, as_pod, select
@@ -65,9 +65,9 @@ def through_policy(
     except Refusal as refusal:
         reason = Reason(refusal.reason)
         return said(Action.NOTHING, State.SKIPPED, reason, refusal.message, tracing=tracing.metadata.name)
-    # Without a policy nobody is left alone by it, and nobody is looked into for nothing.
+    # Without a policy nobody is left alone by it, and nobody is looked into for nothing. Under Plan, one that is there stays.
+    unknown = unlooked(seen, pod, wanted) if seen.policy_in_force else frozenset()
     looking = seen.policy_in_force and tracing.spec.rollout.mode == "Apply"
-    unknown = unlooked(seen, pod, wanted) if looking else frozenset()
     chosen = tuple(item.name for item in wanted.containers if item.name not in unknown)
     if (held := kept_out(seen, tracing) or alone(seen, tracing, chosen, probe)) is not None:
         return held
@@ -81,6 +81,7 @@ def through_policy(
         image=image_digest(seen.deployment, seen.payload),
         proved=verdict.state is State.INSTRUMENTED or (verdict.state is State.INJECTED and finished(seen)),
         probe=probe if looking else (),
+        requeue=min(filter(None, (verdict.requeue, pull_again(seen.probed) if looking else None)), default=None),
     )
 
 
@@ -105,6 +106,12 @@ def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[
     if chosen:
         return None
     name = tracing.metadata.name
+    if probe and tracing.spec.rollout.mode == "Plan":
+        message = (
+            f"Left alone by the policy: nobody has looked into the image of {', '.join(probe)}, and while spec.rollout.mode "
+            "is Plan nobody does."
+        )
+        return said(Action.NOTHING, State.PENDING, Reason.PLANNED, message, tracing=name)
     if probe:
         message = f"Left alone by the policy until a preflight pod has looked into the image of {', '.join(probe)}."
         return replace(said(Action.NOTHING, State.PENDING, Reason.PROBING, message, tracing=name), probe=probe)
@@ -114,7 +121,8 @@ def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[
         f"have it traced all the same, annotate the pod template {names.BOOTSTRAP}=true; a PYTHONPATH that the image "
         "sets (ENV) has to be repeated there."
     )
-    return said(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, tracing=name)
+    requeue = pull_again(seen.probed) if tracing.spec.rollout.mode == "Apply" else None
+    return said(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, tracing=name, requeue=requeue)
 
 
 def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
@@ -125,7 +133,7 @@ def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
     own = record.label == label_of(seen.deployment)
     whose = "its rollout" if own else f'that of "{record.label}", which has the same,'
     message = (
-        f"Left alone by the policy, as are all pods with its images: {whose} failed with the injection: {record.evidence}. "
+        f"Left alone by the policy, as are all new pods with its images: {whose} failed with the injection: {record.evidence}. "
         f"Tried again when an image or the release changes, or when you annotate the pod template {names.RETRY}=true."
     )
     state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)

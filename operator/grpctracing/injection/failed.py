@@ -1,5 +1,6 @@
-"""Images that failed with the bootstrap under `Patch`, as far as a policy can keep their pods out.
+"""Images that failed with the bootstrap, as far as a policy can keep their pods out.
 
+They failed with a patch, or through the policy itself, where pods from before it are evicted (`rollout.restartExisting`).
 A policy sees a pod and knows nothing of its Deployment, so it goes by images. What failed for another reason (a quota, no
 node) says nothing of the next pods, and is not kept out.
 """

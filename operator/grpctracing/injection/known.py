@@ -42,10 +42,17 @@ class Known:
 
 
 def known(config_map: Mapping[str, Any] | None) -> dict[str, Known]:
-    """Return image or repository (with ANY_TAG) → what is known of it, the newest first, of the preflight's ConfigMap."""
-    found: dict[str, Known] = {}
+    """Return image or repository (with ANY_TAG) → what the newest entry of the preflight's ConfigMap says of it.
+
+    An image is left out where its repository says the same. The newest come first, those whose path is unknown last: they
+    count for less than an older entry that knows it, and are the first to go where there are too many.
+    """
+    newest: dict[str, Known] = {}
     entries = ((config_map or {}).get("data") or {}).values()
     for image, each in sorted(seen(sorted(entries, key=age, reverse=True)), key=lambda one: one[1].path is None):
+        newest.setdefault(image, each)
+    found: dict[str, Known] = {}
+    for image, each in newest.items():
         of_all_tags = found.setdefault(repository(image) + ANY_TAG, each)
         if each != of_all_tags:
             found.setdefault(image, each)
@@ -58,7 +65,7 @@ def seen(entries: Iterable[str]) -> Iterator[tuple[str, Known]]:
         if (report := parse(entry)) is None:
             continue
         data = json.loads(entry)
-        # An entry from before this was noted: a path may be that of the container.
+        # An entry from before this was noted: a path may be that of the container. It is looked into again (`records`).
         own = data.get(SETS_PATH, bool(report.pythonpath))
         if isinstance(image := data.get("image"), str) and image:
             yield image, Known(gets(report), None if own else report.pythonpath, report.variables)
@@ -78,7 +85,7 @@ def repository(image: str) -> str:
 
 
 def literal(images: Mapping[str, Known]) -> str:
-    """Return the map as CEL: what does not fit is as unknown as what nobody has seen."""
+    """Return the map as CEL. From the first that does not fit, all are left out, as if nobody had looked into them."""
     entries: list[str] = []
     left = MOST
     for image, each in images.items():

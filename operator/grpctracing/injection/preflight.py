@@ -37,11 +37,16 @@ def hold(probed: Probed | None, probe: tuple[str, ...]) -> Verdict | None:
     if probe:
         message = f"Waits for a preflight pod that looks into the image of {', '.join(probe)}."
         return Verdict(Action.WAIT, State.PENDING, Reason.PROBING, message)
-    for finding in (probed or {}).values():
-        if isinstance(finding, Failure) and finding.unpullable:
-            message = "No new pod could start, so nothing is restarted until the image can be pulled."
-            return Verdict(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, requeue=PULL_SECONDS)
+    if again := pull_again(probed):
+        message = "No new pod could start, so nothing is restarted until the image can be pulled."
+        return Verdict(Action.NOTHING, State.SKIPPED, Reason.PREFLIGHT_FAILED, message, requeue=again)
     return None
+
+
+def pull_again(probed: Probed | None) -> float | None:
+    """Return in how many seconds a workload is looked at again of whose images one can't be pulled; None where all can."""
+    failures = (finding for finding in (probed or {}).values() if isinstance(finding, Failure))
+    return PULL_SECONDS if any(failure.unpullable for failure in failures) else None
 
 
 def notes(probed: Probed | None, wanted: Plan) -> str:

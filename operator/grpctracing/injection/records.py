@@ -30,7 +30,15 @@ def recorded(config_map: Mapping[str, Any] | None, deployment: Mapping[str, Any]
     """Return container → what is recorded of its image, or None; an entry that cannot be read is none."""
     entries = (config_map or {}).get("data") or {}
     keys = {item["name"]: digest(item) for item in deployment["spec"]["template"]["spec"]["containers"]}
-    return {name: parse(entries[key]) if key in entries else None for name, key in keys.items()}
+    return {name: report_in(entries[key]) if key in entries else None for name, key in keys.items()}
+
+
+def report_in(entry: str) -> Report | None:
+    """Return the report in an entry, or None, also where it is not said whose path it is: that is worth another look."""
+    report = parse(entry)
+    if report is None or (report.pythonpath and SETS_PATH not in json.loads(entry)):
+        return None
+    return report
 
 
 def record(report: Report, image: str, now: str, *, sets_path: bool = False) -> str:

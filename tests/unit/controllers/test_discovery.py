@@ -8,6 +8,7 @@ import pytest
 
 from grpctracing.controllers.discovery import PAUSE_SECONDS, SECONDS_PER_POD, Discovery
 from grpctracing.controllers.world import World
+from grpctracing.injection.findings import Failure
 from grpctracing.kube import errors
 from tests.unit.injection.builders import tracing
 
@@ -15,10 +16,14 @@ ADMISSION = {"selector": {"matchLabels": {"tier": "batch"}}, "rollout": {"strate
 
 
 class Cluster:
-    """The API server and the preflight in one: *pods* are listed, what is *asked* for is remembered."""
+    """The API server and the preflight in one: *pods* are listed, what is *asked* for is remembered.
+
+    A look has *failed* at some containers' images, and is *due* again at some of these.
+    """
 
     def __init__(self):
         self.pods, self.listed, self.asked, self.refusal, self.now = [], [], [], None, 100.0
+        self.failed, self.due_again, self.policies = set(), set(), True
 
     async def list(self, _resource, namespace, *, selector):
         self.listed.append((namespace, selector))
@@ -27,7 +32,15 @@ class Cluster:
         return self.pods
 
     def probed(self, workload, _tracing):
-        return {each["name"]: None for each in workload["spec"]["template"]["spec"]["containers"]}
+        names = [each["name"] for each in workload["spec"]["template"]["spec"]["containers"]]
+        return {name: Failure("no node") if name in self.failed else None for name in names}
+
+    def due(self, workload, _tracing):
+        names = [each["name"] for each in workload["spec"]["template"]["spec"]["containers"]]
+        return tuple(name for name in names if name in self.due_again)
+
+    def in_force(self, _tracing):
+        return self.policies
 
     def ask(self, workload, pod, asked_by, containers):
         assert workload is None
@@ -43,7 +56,7 @@ def discovery(cluster, *tracings):
     world = World()
     for each in tracings:
         world.tracings.put({**each.model_dump(by_alias=True, mode="json", exclude_none=True)})
-    return Discovery(cluster, world, cluster, clock=lambda: cluster.now)
+    return Discovery(cluster, world, cluster, cluster.in_force, clock=lambda: cluster.now)
 
 
 def pod(name, container="app", **metadata):
@@ -93,6 +106,26 @@ async def test_only_pods_that_the_policy_is_for_are_looked_into(cluster):
 async def test_nobody_is_asked_where_no_policy_goes_by_it(cluster, spec):
     await discovery(cluster, made(**spec)).look()
     assert not cluster.listed
+
+
+async def test_nobody_is_asked_before_the_policy_is_in_force(cluster):
+    cluster.pods, cluster.policies = [pod("job")], False
+    looking = discovery(cluster, made())
+    await looking.look()
+    assert not cluster.listed
+    cluster.policies = True
+    await looking.look()
+    assert cluster.asked
+
+
+async def test_an_image_that_could_not_be_looked_into_gets_another_look_when_its_time_has_come(cluster):
+    cluster.pods, cluster.failed = [pod("job")], {"app"}
+    looking = discovery(cluster, made())
+    await looking.look()
+    assert not cluster.asked
+    cluster.due_again, cluster.now = {"app"}, cluster.now + PAUSE_SECONDS
+    await looking.look()
+    assert cluster.asked == [("job", "default", ("app",))]
 
 
 async def test_the_more_pods_the_less_often(cluster):

@@ -6,8 +6,10 @@ import copy
 
 import pytest
 
+from grpctracing.api import Reverted
 from grpctracing.controllers.engine import Engine, is_change
 from grpctracing.injection import Action, Reason, State, Verdict
+from grpctracing.kube import errors
 from grpctracing.kube.resources import Key
 from grpctracing.settings import Settings
 from tests.unit.injection.builders import OPT_IN, deployment
@@ -57,6 +59,40 @@ def test_nobody_waits_for_a_look_at_what_is_passed_over(engine):
     assert not engine.board.surveyed("production", [KEY])
     engine.world.deployments.put(deployment())
     assert engine.board.surveyed("production", [KEY])
+
+
+class Down:
+    """An API server that takes no status."""
+
+    async def patch(self, *_, **__):
+        raise errors.Unavailable(503, "down")
+
+
+@pytest.fixture
+async def failed(engine):
+    """An engine that remembers a failure which it could not write."""
+    engine.world.tracings.put(copy.deepcopy(TRACING))
+    engine.world.deployments.put(deployment())
+    memory = engine.workloads.memory
+    memory.client = Down()
+    rest(engine.tracing_queue)
+    await memory.remember(Key("production", "default"), Reverted(name=KEY.name, injection="abc", image="abc"))
+    return engine
+
+
+def rest(queue):
+    while queue._ready:
+        queue._ready.take()
+
+
+async def test_a_policy_is_looked_at_also_where_a_failure_could_not_be_written(failed):
+    assert set(failed.tracing_queue._ready._lane) == {Key("production", "default")}
+
+
+async def test_it_is_looked_at_when_the_images_change_that_such_a_failure_speaks_of(failed):
+    rest(failed.tracing_queue)
+    failed.world.deployments.put(changed(generation=2))
+    assert set(failed.tracing_queue._ready._lane) == {Key("production", "default")}
 
 
 def changed(**metadata):

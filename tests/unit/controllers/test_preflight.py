@@ -143,6 +143,46 @@ async def test_a_failure_is_believed_until_there_is_something_new_and_worth_anot
     assert not desk.server.applied, "no failure outlives the operator"
 
 
+async def test_once_there_is_a_report_a_failure_of_before_is_no_reason_to_look_again(desk):
+    given = deployment()
+    key, _ = desk.ask(given)
+    desk.preflight._remember(key, Failure("no node"), RETRY_SECONDS)
+    desk.now = RETRY_SECONDS + 1
+    await looked_into(desk, given)
+    assert desk.preflight.due(given, desk.tracing) == ()
+
+
+async def test_a_report_that_could_not_be_kept_is_worth_another_look(desk):
+    async def refuse(*_, **__):
+        raise errors.Forbidden(403, "quota")
+
+    desk.server.apply = refuse
+    await looked_into(desk, given := deployment())
+    assert desk.preflight.due(given, desk.tracing) == ()
+    desk.now = RETRY_SECONDS
+    assert desk.preflight.due(given, desk.tracing) == ("app",)
+
+
+async def looked_into(desk, given):
+    """Have a look into the image of *given*, to its end."""
+    key, pod = desk.ask(given)
+    await desk.preflight.reconcile(key)
+    desk.server.says(pod, {"terminated": {"exitCode": 0, "reason": "Completed", "message": json.dumps(REPORT)}})
+    await desk.preflight.reconcile(key)
+    assert isinstance(desk.known(given), Report)
+
+
+@pytest.mark.parametrize("spec", [{"rollout": {"mode": "Plan"}}, {"preflight": "Never"}])
+async def test_nothing_is_due_where_nobody_looks(desk, spec):
+    """Its job would end at once and have its asker looked at, which would ask again, without end."""
+    given = deployment()
+    key, _ = desk.ask(given)
+    desk.preflight._remember(key, Failure("no node"), RETRY_SECONDS)
+    desk.now = RETRY_SECONDS
+    assert desk.preflight.due(given, desk.tracing) == ("app",)
+    assert desk.preflight.due(given, tracing(spec=spec)) == ()
+
+
 async def test_a_refused_pod_is_a_failure_at_once(desk):
     given = deployment()
     key, _ = desk.ask(given)

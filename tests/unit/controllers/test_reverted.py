@@ -85,6 +85,37 @@ async def test_a_status_that_cannot_be_written_is_no_reason_to_forget(memory, se
     assert server.writes == 1
 
 
+@pytest.mark.parametrize("part", ["injection", "image", "retry"])
+async def test_what_failed_otherwise_than_before_is_written_anew(memory, world, part):
+    await memory.remember(TRACING, RECORD)
+    await memory.remember(TRACING, RECORD.model_copy(update={part: "another"}))
+    (known,) = records(world.tracings.get(TRACING)).values()
+    assert getattr(known, part) == "another"
+
+
+class TestWhoGoesByIt:
+    @pytest.fixture
+    def told(self, memory):
+        told = []
+        memory.changed = told.append
+        return told
+
+    async def test_hears_of_what_could_not_be_written(self, memory, server, told):
+        server.down = True
+        await memory.remember(TRACING, RECORD)
+        assert told == [TRACING]
+        await memory.remember(TRACING, RECORD)
+        assert told == [TRACING], "known is known"
+
+    async def test_hears_of_what_was_never_written_when_it_is_forgotten(self, memory, server, told):
+        server.down = True
+        await memory.remember(TRACING, RECORD)
+        told.clear()
+        await memory.forget(WORKLOAD)
+        assert told == [TRACING]
+        assert not memory.of(TRACING)
+
+
 async def test_what_is_gone_or_well_is_forgotten(memory, server, world):
     await memory.remember(TRACING, RECORD)
     await memory.forget(WORKLOAD, healthy_with="another")

@@ -39,7 +39,9 @@ def world():
 @pytest.fixture
 def controller(world):
     admission = Admission(None, world, cluster_wide=False)  # no policies, so no call
-    return TracingController(world, Board(lambda _: None), Nothing(), admission, look=lambda _: None)
+    return TracingController(
+        world, Board(lambda _: None), Nothing(), admission, look=lambda _: None, remembered=lambda _: {}
+    )
 
 
 async def test_it_can_be_deleted(world, controller):

@@ -7,6 +7,7 @@ import pytest
 from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
 from grpctracing.injection.failed import still_failed
 from grpctracing.injection.findings import Failure, Report
+from grpctracing.injection.preflight import PULL_SECONDS
 from tests.unit.injection.builders import OPT_IN, container, deployment, healthy, tracing
 from tests.unit.injection.server import inject
 from tests.unit.injection.test_guard import PAYLOAD, remembered
@@ -159,3 +160,53 @@ def test_a_plan_asks_for_no_look_and_names_what_would_get_it():
     verdict = decide(Seen(deployment(), (planning,), probed={"app": None}, policy_in_force=False))
     assert (verdict.reason, verdict.probe) == (Reason.PLANNED, ())
     assert "in app;" in verdict.message
+
+
+PLANNING = admission(selector={}, mode="Plan")
+
+
+@pytest.mark.parametrize(
+    ("finding", "state", "reason", "why"),
+    [
+        (None, State.PENDING, Reason.PLANNED, "while spec.rollout.mode is Plan nobody does"),
+        (Failure("no node"), State.SKIPPED, Reason.PREFLIGHT_FAILED, "could not be probed (no node)"),
+        (REPORT, State.INJECTED, Reason.THROUGH_ADMISSION, "New pods get it"),
+    ],
+)
+def test_a_policy_that_stays_under_a_plan_leaves_unknown_images_alone_as_before(finding, state, reason, why):
+    verdict = decide(Seen(deployment(), (PLANNING,), probed={"app": finding}, policy_in_force=True))
+    assert (verdict.action, verdict.state, verdict.reason) == (Action.NOTHING, state, reason)
+    assert why in verdict.message
+    assert not verdict.probe, "nothing is made under a plan"
+
+
+def test_under_a_plan_too_the_containers_of_unknown_images_are_not_among_those_that_get_it():
+    given = deployment(containers=["app", "worker"])
+    verdict = decide(Seen(given, (PLANNING,), probed={"app": REPORT, "worker": None}, policy_in_force=True))
+    assert (verdict.containers, verdict.probe) == (("app",), ())
+
+
+@pytest.mark.parametrize("name", ["payment-service", "order-service"])
+def test_only_new_pods_are_said_to_be_left_alone(name):
+    verdict = decide(Seen(deployment(name), (ALL,), reverted=remembered(), payload=PAYLOAD))
+    assert "as are all new pods with its images" in verdict.message
+
+
+UNPULLED = Failure("no such tag", unpullable=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "object_", "soon"),
+    [
+        pytest.param({"app": UNPULLED}, ALL, True, id="the only image can't be pulled"),
+        pytest.param({"app": REPORT, "worker": UNPULLED}, ALL, True, id="one of them can't be pulled"),
+        pytest.param(
+            {"app": REPORT, "worker": Failure("no node")}, ALL, False, id="another failure: a resync is enough"
+        ),
+        pytest.param({"app": UNPULLED}, PLANNING, False, id="nobody looks under a plan"),
+        pytest.param({"app": REPORT, "worker": UNPULLED}, PLANNING, False, id="nor at one of them"),
+    ],
+)
+def test_what_cannot_be_pulled_is_asked_for_again_before_long(found, object_, soon):
+    verdict = decide(Seen(deployment(containers=list(found)), (object_,), probed=found))
+    assert verdict.requeue == (PULL_SECONDS if soon else None)
