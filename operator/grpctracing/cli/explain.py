@@ -53,7 +53,17 @@ async def explain(settings: Settings, environ: Mapping[str, str], target: Target
         (records(obj) for obj in objects if tracing and obj["metadata"]["name"] == tracing.metadata.name), {}
     )
     bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
-    seen = Seen(live, tracings, inherited=inherited, reverted=reverted, payload=bootstrap, probed=probed)
+    # Whose policy is there can't be seen with a user's rights; who plans has none, if he did not begin with Apply.
+    policy = tracing is None or tracing.spec.rollout.mode != "Plan"
+    seen = Seen(
+        live,
+        tracings,
+        inherited=inherited,
+        reverted=reverted,
+        payload=bootstrap,
+        probed=probed,
+        policy_in_force=policy,
+    )
     sys.stdout.write(text(target, decide(seen), strange))
     return 0
 
