@@ -254,12 +254,15 @@ def another(place):
     return made, [made]
 
 
-async def test_uninstalling_takes_the_policies_first(place, rollouts):
+@pytest.mark.parametrize("by_hand", [False, True], ids=["all", "of one namespace, by hand"])
+async def test_uninstalling_takes_the_policies_first(place, rollouts, by_hand):
     before = await place.workload()
     await place.tracing(rollout=ADMISSION)
     async with running(place.client):
         await eventually(lambda: injected(place, before))
-    await Uninstall(place.client, ())._remove_policies()
+    await Uninstall(place.client, ("elsewhere",))._remove_policies()
+    await place.client.get(POLICIES[0], "", f"default.{place.namespace}.grpctracing.dev")
+    await Uninstall(place.client, (place.namespace,) if by_hand else ())._remove_policies()
     assert not await written(place)
     with pytest.raises(errors.NotFound):
         await place.client.get(POLICIES[0], "", f"default.{place.namespace}.grpctracing.dev")

@@ -179,6 +179,20 @@ async def test_explain_tells_what_would_be_done_and_writes_nothing(place, rollou
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
 
 
+async def test_explain_goes_by_what_a_policy_sees_and_claims_none_for_a_plan(place, rollouts, run, capsys):
+    made = deployment("payment-service")
+    del made["metadata"]["labels"]
+    made["spec"]["template"]["metadata"]["labels"] = {"app": "payment-service", "tier": "backend"}
+    await place.create(made)
+    rules = {"strategy": "Admission", "mode": "Plan"}
+    await place.tracing(selector={"matchLabels": {"tier": "backend"}}, rollout=rules)
+    assert await run("explain", f"{place.namespace}/payment-service") == 0
+    report = capsys.readouterr().out
+    assert "GrpcTracing default" in report
+    assert "Pending (Planned)" in report
+    assert "no policy is written, and one from before stays as it is" in report
+
+
 async def test_explain_of_nothing_says_so(place, run, capsys):
     assert await run("explain", f"{place.namespace}/missing") == 1
     assert "missing" in capsys.readouterr().err

@@ -177,7 +177,7 @@ volumeMounts:
 - apiGroups: [""]
   # Preflight pods: made, read, deleted; nothing is ever written to another pod. get, list: also to see why
   # a rollout stands still and whose spans have arrived. delete: also a pod that broke with the injection, for which a
-  # StatefulSet would wait for ever.
+  # StatefulSet would wait for ever, or which came through a policy.
   resources: [pods]
   verbs: [get, list, create, delete]
 - apiGroups: [policy]

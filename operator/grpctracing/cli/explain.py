@@ -11,9 +11,9 @@ from grpctracing.controllers.inherited import Inherited
 from grpctracing.controllers.memory import records
 from grpctracing.controllers.world import Unreadable, parse
 from grpctracing.injection import Action, Reason, Seen, State, Verdict, decide
+from grpctracing.injection.admitted import ADMISSION, governing
 from grpctracing.injection.kinds import NOT_PATCHED
 from grpctracing.injection.records import recorded, records_name
-from grpctracing.injection.select import select
 from grpctracing.kube import config, errors
 from grpctracing.kube.apply import find
 from grpctracing.kube.client import Client
@@ -42,18 +42,18 @@ async def explain(settings: Settings, environ: Mapping[str, str], target: Target
         objects = await client.list(GRPC_TRACINGS, namespace)
         tracings = [parse(obj) for obj in objects]
         inherited = await Inherited(client).of(live)
-        probed = await known(client, live, select(live, tracings).tracing)
+        tracing = governing(live, [each for each in tracings if each.metadata.deletion_timestamp is None])
+        probed = await known(client, live, tracing)
     except (errors.NotFound, Unreadable) as error:
         sys.stderr.write(f"grpctracing: {error}\n")
         return 1
     finally:
         await client.close()
-    tracing = select(live, [t for t in tracings if t.metadata.deletion_timestamp is None]).tracing
     reverted = next(
         (records(obj) for obj in objects if tracing and obj["metadata"]["name"] == tracing.metadata.name), {}
     )
     bootstrap = payload.digest(payload.load(settings.payload_dir)) if reverted else ""
-    # Whose policy is there can't be seen with a user's rights; who plans has none, if he did not begin with Apply.
+    # Whether there is a policy can't be seen with a user's rights; for a plan none is written.
     policy = tracing is None or tracing.spec.rollout.mode != "Plan"
     seen = Seen(
         live,
@@ -87,7 +87,7 @@ async def known(client: Client, deployment: JSON, tracing: GrpcTracing | None) -
     if tracing is None or tracing.spec.preflight != "Auto":
         return None
     kept = await find(client, CONFIG_MAPS, tracing.metadata.namespace, records_name(tracing.metadata.name))
-    return recorded(kept, deployment)
+    return recorded(kept, deployment, by_policy=tracing.spec.rollout.strategy == ADMISSION)
 
 
 def not_patched(kind: str) -> Verdict:

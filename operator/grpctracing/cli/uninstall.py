@@ -165,7 +165,8 @@ class Uninstall:
             if self.operator is None:
                 self.failures[where] = way_out(mine, claim)
             else:
-                say("note", f"{where}: left to the operator of Lease {claim.lease}, which works there")
+                what = "may work" if theirs == frozenset(self.namespaces) and claim.selector else "works"
+                say("note", f"{where}: left to the operator of Lease {claim.lease}, which {what} there")
             everything |= not (claim.namespaces or claim.selector)
             self._others |= theirs
         return not (self.failures or everything or (mine.namespaces and mine.namespaces <= self._others))
@@ -269,11 +270,9 @@ class Uninstall:
     async def _remove_policies(self) -> None:
         """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""
         try:
-            found = (
-                [] if self.namespaces else [(r, await self.client.list(r, selector=OWNED_SELECTOR)) for r in POLICIES]
-            )
+            found = [(resource, await self.client.list(resource, selector=OWNED_SELECTOR)) for resource in POLICIES]
         except (errors.NotFound, errors.Forbidden):
-            return  # not served, or never permitted: then there is none of ours
+            return  # not served, or never permitted: then there is none of ours, or it is not this operator's to write
         for resource, objects in found:
             for obj in objects:
                 if self._in_scope(key_of_owner(obj).namespace):
@@ -335,7 +334,8 @@ class Uninstall:
         return found
 
     def _in_scope(self, namespace: str) -> bool:
-        return namespace not in self._others and (self.selector is None or namespace in self._selected)
+        listed = not self.namespaces or namespace in self.namespaces
+        return listed and namespace not in self._others and (self.selector is None or namespace in self._selected)
 
     def _did(self, what: str, name: str) -> None:
         self.done[what] += 1

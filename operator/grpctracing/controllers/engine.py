@@ -267,6 +267,7 @@ class Engine:
         handover = Handover(
             self.world,
             self.board,
+            self.workloads.memory,
             self.admission,
             self.preflight,
             self.tracing_queue,

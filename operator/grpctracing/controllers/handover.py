@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from grpctracing.controllers.admission import Admission
     from grpctracing.controllers.board import Board
+    from grpctracing.controllers.memory import Memory
     from grpctracing.controllers.preflight import Preflight
     from grpctracing.controllers.shard import Shard
     from grpctracing.controllers.world import World
@@ -39,6 +40,7 @@ class Handover:
 
     world: World
     board: Board
+    memory: Memory
     admission: Admission
     preflight: Preflight
     tracings: Queue
@@ -63,6 +65,7 @@ class Handover:
             self.workloads.add(workload, backlog=True)
         self.world.drop(namespace)
         self.board.leave(namespace)
+        self.memory.leave(namespace)
 
     def guarded(self, controller: Controller, shard: Shard) -> Callable[[Key], Awaitable[float | None]]:
         """Return what reconciles the keys of namespaces that are ours, and forgets others."""

@@ -69,6 +69,11 @@ class Memory:
                 "not remembered", extra={"tracing": str(tracing), "workload": record.label, "error": str(error)}
             )
 
+    def leave(self, namespace: str) -> None:
+        """Drop what could not be written of a namespace that is another operator's now, and its memory with it."""
+        for tracing in [each for each in self._unsaved if each.namespace == namespace]:
+            del self._unsaved[tracing]
+
     async def catch_up(self, tracing: Key) -> None:
         """Write what could not be written before; raises ApiError."""
         if self._unsaved.get(tracing):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from grpctracing.api import seconds
 from grpctracing.controllers.evidence import INTERVAL, STILL
 from grpctracing.injection import guard
-from grpctracing.injection.failure import broken, diagnose
+from grpctracing.injection.failure import diagnose, fails_for_good
 from grpctracing.injection.kinds import ON_DELETE, update_type
 from grpctracing.injection.restart import successor
 from grpctracing.injection.rollout import observed
@@ -62,14 +62,14 @@ class Newcomers:
     async def clear(self, key: Key, workload: JSON, *, judged: bool, still: float, now: float) -> None:
         """Delete pods that broke with the injection, once their successors come without it; raises ApiError.
 
-        Those that crash or do not start, and where this workload itself was *judged*, those that have never been ready: one
-        that has served and does not at present may wait for something else.
+        Those that crash again and again or can't be started, and where this workload itself was *judged*, those that have never
+        been ready: one that runs and has been may wait for something else.
         """
         if update_type(workload) == ON_DELETE or not self._due(key, workload, still, now):
             return
         self._looked[key] = (now, None)
         _, pods = await self.pods.all_present(workload)
-        broke = [pod for pod in pods if carries(pod) and broken(pod, judged=judged and never_ready(pod))]
+        broke = [pod for pod in pods if carries(pod) and (fails_for_good(pod) or (judged and never_ready(pod)))]
         if not broke or await self.admitted(workload, broke[0]):
             return
         for pod in broke:

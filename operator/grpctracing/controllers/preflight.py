@@ -17,6 +17,7 @@ from grpctracing import telemetry
 from grpctracing.controllers.ownership import controllers, is_own
 from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import findings, probing, records
+from grpctracing.injection.admitted import ADMISSION
 from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.names import PYTHONPATH
 from grpctracing.kube import errors
@@ -86,7 +87,7 @@ class Preflight:
             return None
         namespace = tracing.metadata.namespace
         kept = self.world.owned[CONFIG_MAPS.kind].get(Key(namespace, records.records_name(tracing.metadata.name)))
-        answers = records.recorded(kept, deployment)
+        answers = records.recorded(kept, deployment, by_policy=tracing.spec.rollout.strategy == ADMISSION)
         for container in deployment["spec"]["template"]["spec"]["containers"]:
             _, finding = self._known.get(Key(namespace, probing.digest(container)), (0.0, None))
             if answers[container["name"]] is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from grpctracing import telemetry
 from grpctracing.controllers.history import digest
 from grpctracing.controllers.newcomers import carries
+from grpctracing.controllers.world import Unreadable
 from grpctracing.injection import Action, guard
 from grpctracing.injection.admitted import ADMISSION
 from grpctracing.injection.failed import against
@@ -138,6 +139,8 @@ class Restarts:
             await self._replace_one(workload, known, now)
         except (errors.NotFound, errors.Conflict):
             known.well = False  # gone, or another one by now: list them again
+        except Unreadable:
+            return  # told where it is reconciled
         except errors.ApiError as error:
             log.warning("not evicted", extra={"workload": str(key), "error": str(error)})
             known.refused(error, now)
@@ -210,7 +213,7 @@ class Restarts:
         if live is None or digest(live) != digest(workload) or rollout(live) is not Rollout.COMPLETE:
             return  # the cache is about to hear of it
         tracing = self._asked_by(live)
-        if tracing is None or by_its_user(live, tracing):
+        if tracing is None or not tracing.spec.rollout.restart_existing or by_its_user(live, tracing):
             return  # asked otherwise meanwhile, or scaled down to a pod that must not go
         if now - known.listed > FRESH:
             await self._list(live, known, now)

@@ -17,7 +17,7 @@ from grpctracing.injection.digests import image_digest
 from grpctracing.injection.failed import against
 from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.foretold import foretold, restarts
-from grpctracing.injection.kinds import called, label_of
+from grpctracing.injection.kinds import ON_DELETE, called, label_of, update_type
 from grpctracing.injection.plan import insists, plan
 from grpctracing.injection.preflight import pull_again, unprobed
 from grpctracing.injection.restart import Untraced, finished, left_alone, restarting
@@ -126,7 +126,7 @@ def alone(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str], probe: tuple[
 
 
 def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
-    """Return the answer where the policy leaves the pods alone because their images failed with a patch, or None."""
+    """Return the answer where the policy leaves the pods alone because their images have failed with the injection, or None."""
     record = against(seen.reverted, seen.deployment, seen.payload)
     if record is None:
         return None
@@ -138,7 +138,9 @@ def kept_out(seen: Seen, tracing: GrpcTracing) -> Verdict | None:
     )
     state, reason = (State.DEGRADED, Reason.REVERTED) if own else (State.SKIPPED, Reason.IMAGE_REVERTED)
     # Meanwhile its pods that broke may be waited for.
-    requeue = guard.STABLE if rollout(seen.deployment) in {Rollout.RUNNING, Rollout.STUCK} else None
+    ours = seen.policy_in_force and tracing.spec.rollout.mode == "Apply" and update_type(seen.deployment) != ON_DELETE
+    waits = ours and rollout(seen.deployment) in {Rollout.RUNNING, Rollout.STUCK}
+    requeue = max(guard.STABLE, seen.failed_since / 6) if waits else None
     return said(Action.NOTHING, state, reason, message, tracing=tracing.metadata.name, requeue=requeue)
 
 
@@ -212,7 +214,10 @@ def waiting(seen: Seen, tracing: GrpcTracing, chosen: Sequence[str]) -> Verdict:
     pods = restarts(seen.deployment) if rules.restart_existing else 0
     pods = 0 if left_alone(seen.deployment, tracing, Untraced(pods)) else pods
     before = f" Its {pods} pods from before would be evicted, one after the other." if pods else ""
-    text = f"New pods would get it in {', '.join(chosen)}; spec.rollout.mode is Plan, so there is no policy.{before}"
+    text = (
+        f"New pods would get it in {', '.join(chosen)}; spec.rollout.mode is Plan, so no policy is written, and one from "
+        f"before stays as it is.{before}"
+    )
     return Verdict(Action.NOTHING, State.PENDING, Reason.PLANNED, text, restarts=pods)
 
 

@@ -28,6 +28,7 @@ class Cause(Enum):
     """What kind of trouble it is, the clearest evidence first."""
 
     CRASH = auto()
+    START = auto()
     CONFIGURATION = auto()
     IMAGE = auto()
     REFUSED = auto()
@@ -35,7 +36,7 @@ class Cause(Enum):
     NOT_READY = auto()
 
 
-NOT_STARTING: Final = frozenset({Cause.CRASH, Cause.CONFIGURATION, Cause.IMAGE})
+NOT_STARTING: Final = frozenset({Cause.CRASH, Cause.START, Cause.CONFIGURATION, Cause.IMAGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ def of_pod(pod: Object, generation: int) -> Iterator[Failure]:
         yield from of_container(container, generation)
 
 
+def fails_for_good(pod: Object) -> bool:
+    """Tell whether a pod crashes again and again, or can't be started. One that crashed once and runs is not meant."""
+    return any(failure.at_once or failure.cause is Cause.START for failure in of_pod(pod, 0))
+
+
 def broken(pod: Object, *, judged: bool) -> bool:
     """Tell whether a pod does not run. One that only is not ready yet counts where it was *judged* that it never will be."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
@@ -121,12 +127,11 @@ def of_container(container: Object, generation: int) -> Iterator[Failure]:
         told = f"{name} ended with {how}; {restarts} restarts{', ' + reason if reason else ''}"
         yield Failure(Cause.CRASH, told, at_once=looping, generation=generation)
     elif reason and reason not in {"ContainerCreating", "PodInitializing"}:
-        more = (
-            f": {cut(waiting['message'])}"
-            if waiting and waiting.get("message") and reason.endswith("ConfigError")
-            else ""
-        )
-        yield Failure(Cause.CONFIGURATION, f"{name}: {reason}{more}", generation=generation)
+        missing = reason.endswith(
+            "ConfigError"
+        )  # a Secret, a key; else the runtime could not start it: a mount, an executable
+        more = f": {cut(waiting['message'])}" if missing and waiting and waiting.get("message") else ""
+        yield Failure(Cause.CONFIGURATION if missing else Cause.START, f"{name}: {reason}{more}", generation=generation)
     elif "running" in state and not container.get("ready"):
         yield Failure(Cause.NOT_READY, f"{name} runs and is not ready", generation=generation)
 

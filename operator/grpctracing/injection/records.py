@@ -26,19 +26,27 @@ def records_name(tracing: str) -> str:
     return f"grpctracing-{tracing}-preflight"
 
 
-def recorded(config_map: Mapping[str, Any] | None, deployment: Mapping[str, Any]) -> dict[str, Finding | None]:
-    """Return container → what is recorded of its image, or None; an entry that cannot be read is none."""
+def recorded(
+    config_map: Mapping[str, Any] | None, deployment: Mapping[str, Any], *, by_policy: bool = False
+) -> dict[str, Finding | None]:
+    """Return container → what is recorded of its image, or None; an entry that cannot be read is none.
+
+    *by_policy*: an entry has to hold for other containers of that image, too, as it does in a policy.
+    """
     entries = (config_map or {}).get("data") or {}
     keys = {item["name"]: digest(item) for item in deployment["spec"]["template"]["spec"]["containers"]}
-    return {name: report_in(entries[key]) if key in entries else None for name, key in keys.items()}
+    found = {
+        name: entries[key]
+        for name, key in keys.items()
+        if key in entries and not (by_policy and doubtful(entries[key]))
+    }
+    return {name: parse(found[name]) if name in found else None for name in keys}
 
 
-def report_in(entry: str) -> Report | None:
-    """Return the report in an entry, or None, also where it is not said whose path it is: that is worth another look."""
+def doubtful(entry: str) -> bool:
+    """Tell whether it is not said whose the path in an entry is, the image's or the container's: that is worth another look."""
     report = parse(entry)
-    if report is None or (report.pythonpath and SETS_PATH not in json.loads(entry)):
-        return None
-    return report
+    return report is not None and bool(report.pythonpath) and SETS_PATH not in json.loads(entry)
 
 
 def record(report: Report, image: str, now: str, *, sets_path: bool = False) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Object = Mapping[str, Any]
 
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-AGAINST_IMAGE: Final = frozenset({Cause.CRASH, Cause.CONFIGURATION, Cause.NOT_READY})
+AGAINST_IMAGE: Final = frozenset({Cause.CRASH, Cause.START, Cause.NOT_READY})
 """What may come of an image and the bootstrap together, a path that can't be mounted included."""
 LEAST: Final = 2
 """Pods that a workload needs to have for one of them to be taken."""

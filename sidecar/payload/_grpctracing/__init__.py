@@ -13,6 +13,7 @@ Map, in the order of one call's way:
     pipeline, buffer    decides what is kept, and holds it; dormant: until there is something to export
     departure, exporter, lane, encode, decode, metrics, transport_grpc, transport_http, log    how it leaves the process
     leaving      calls that the end of the process cuts off
+    probe        what is in an image: run by the preflight pod, never by an application
 """
 
 import os

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import aiohttp
 import pytest
 from opentelemetry import trace
+from prometheus_client import Counter, Gauge, Histogram
 
 from grpctracing import telemetry
+from grpctracing.settings import PREFIX, Settings
+
+OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
 
 
 def record(message="injected", exc_info=None, **extra):
@@ -73,3 +78,19 @@ def test_no_endpoint_no_exporter():
     assert trace.get_tracer_provider() is before
     with telemetry.span("reconcile", key="a/b"):
         assert not trace.get_current_span().is_recording()
+
+
+def test_each_metric_is_documented_with_its_labels():
+    metrics = [each for each in vars(telemetry).values() if isinstance(each, (Counter, Gauge, Histogram))]
+    assert len(metrics) == 10
+    for metric in metrics:
+        name = f"{metric._name}_total" if isinstance(metric, Counter) else metric._name
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        assert f"| `{name}` | {labels + ' ' if labels else ''}|" in OPERATIONS
+
+
+@pytest.mark.parametrize("name", ["requests_per_second", "workers", "proof_seconds", "proof_url"])
+def test_a_variable_that_the_chart_has_no_value_for_is_documented_with_its_default(name):
+    default = getattr(Settings(), name)
+    text = f"{default:g}" if isinstance(default, float) else default
+    assert f"| `{PREFIX}{name.upper()}` | `{text}` |" in OPERATIONS

@@ -136,5 +136,7 @@ def test_what_was_passed_over_is_waited_for_once_somebody_asks(engine):
     assert not engine.board.surveyed("production", [KEY]), "nobody knows yet whether it rolls out already"
     engine.board.report(KEY, Verdict(Action.NOTHING, State.INJECTED, Reason.UNVERIFIED, tracing="default"))
     assert engine.board.surveyed("production", [KEY])
-    engine.world.tracings.put(copy.deepcopy(TRACING) | {"metadata": TRACING["metadata"] | {"generation": 2}})
+    engine.world.tracings.put(
+        copy.deepcopy(TRACING) | {"metadata": TRACING["metadata"] | {"generation": 2, "resourceVersion": "2"}}
+    )
     assert engine.board.surveyed("production", [KEY]), "there is a verdict on each, and numbers with it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from grpctracing.api import Reverted
 from grpctracing.controllers.engine import Engine
 from grpctracing.injection import Action, Reason, State, Verdict
 from grpctracing.kube import errors
@@ -26,6 +27,8 @@ async def engine():
         engine.world.tracings.put({"metadata": metadata, "spec": {"selector": {}}})
         verdict = Verdict(Action.NOTHING, State.INJECTED, Reason.NO_SPANS_YET, tracing="default")
         engine.board.report(WORKLOAD, verdict)
+        record = Reverted(kind="Deployment", name=WORKLOAD.name, injection="i", image="m", evidence="exit code 3")
+        engine.workloads.memory._unsaved = {TRACING: {record.label: record}}
         assert engine.board.surveyed("production", [WORKLOAD])
         yield engine
 
@@ -47,6 +50,10 @@ async def test_everything_is_forgotten_and_nothing_written(engine):
         assert await engine._ours(controller)(key) is None
     assert not engine.board.workloads(TRACING)
     assert not engine.board.surveyed("production", [WORKLOAD]), "should it come back, it is looked at anew"
+    engine.world.deployments.put(deployment())
+    assert not engine.workloads.memory.of(TRACING), (
+        "what another operator has found out by then must not be hidden by it"
+    )
 
 
 async def test_what_was_under_way_puts_nothing_back(engine):

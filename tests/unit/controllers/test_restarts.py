@@ -47,6 +47,8 @@ class Server:
         self.refusal = None
 
     async def page(self, resource, namespace, query):
+        if self.live["kind"] == "StatefulSet":
+            return {"items": [{"metadata": {"name": "r", "ownerReferences": [owned_by(self.live)]}, "revision": 1}]}
         made = replica_set()
         return {"items": [made | {"spec": made["spec"] | {"selector": {"matchLabels": {"app": "payment-service"}}}}]}
 
@@ -73,6 +75,10 @@ class Server:
         self.evicted.append(name)
         del self.pods[name]
         self.pods[f"{name}-next"] = pod(f"{name}-next", carries=self.carry)
+
+
+def owned_by(obj):
+    return {"uid": obj["metadata"]["uid"], "controller": True, "kind": obj["kind"], "name": obj["metadata"]["name"]}
 
 
 def pod(name, *, carries=False, ready="True"):
@@ -156,7 +162,10 @@ async def test_a_pod_that_came_before_any_was_evicted_shows_nothing(restarts, se
     assert server.evicted == ["a"]
 
 
-@pytest.mark.parametrize("late", ["not ready", "cache", "another template", "scaled down", "asked for no more"])
+LATE = ("not ready", "cache", "another template", "scaled down", "policy gone", "switched off", "unreadable")
+
+
+@pytest.mark.parametrize("late", LATE)
 async def test_none_goes_while_one_is_away_whatever_the_cache_says(restarts, server, late):
     await look(restarts, server, 100.0)
     cached, server.live = server.live, copy.deepcopy(server.live)
@@ -167,8 +176,13 @@ async def test_none_goes_while_one_is_away_whatever_the_cache_says(restarts, ser
     elif late == "scaled down":
         server.live["spec"]["replicas"] = server.live["status"]["replicas"] = 1
         server.live["status"] |= dict.fromkeys(("updatedReplicas", "availableReplicas", "readyReplicas"), 1)
-    elif late == "asked for no more":
+    elif late == "policy gone":
         restarts.board.facts[TRACING] = Facts(policy=False)
+    elif late in {"switched off", "unreadable"}:
+        obj = copy.deepcopy(restarts.world.tracings.get(TRACING))
+        obj["metadata"]["resourceVersion"] = "2"
+        obj["spec"]["rollout"]["restartExisting"] = False if late == "switched off" else "what?"
+        restarts.world.tracings.put(obj)
     else:
         server.live["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/app:2"
     await restarts.carry_out(KEY, cached, GO, 110.0)
@@ -218,22 +232,35 @@ async def test_nobody_else_costs_a_request(restarts, server):
 BEGUN, LATER = "2026-11-01T10:00:00Z", "2026-11-01T10:03:00Z"
 
 
-def broken_pod(name, *, crashed, unready_since=BEGUN, carrying=True):
+ENDED = {"lastState": {"terminated": {"exitCode": 3}}}
+LOOPING = {"restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}} | ENDED
+RUNNING = {"restartCount": 0, "state": {"running": {}}}
+
+
+def broken_pod(name, state, *, unready_since=BEGUN, carrying=True):
     """A pod that is not ready, from the start or since later."""
     made = pod(name, carries=carrying)
     ready = {"type": "Ready", "status": "False", "lastTransitionTime": unready_since}
-    ended = {"lastState": {"terminated": {"exitCode": 3}}, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
-    container = {"name": "app", "ready": False, "restartCount": 4, **(ended if crashed else {"state": {"running": {}}})}
+    container = {"name": "app", "ready": False, "restartCount": 0} | state
     return made | {"status": {"startTime": BEGUN, "conditions": [ready], "containerStatuses": [container]}}
 
 
-@pytest.mark.parametrize(("whose", "gone"), [(KEY.name, {"crashed", "never"}), ("twin", {"crashed"})])
+def waiting(reason):
+    return {"state": {"waiting": {"reason": reason}}}
+
+
+@pytest.mark.parametrize(
+    ("whose", "gone"), [(KEY.name, {"crashes", "no start", "never"}), ("twin", {"crashes", "no start"})]
+)
 async def test_pods_that_broke_are_replaced_once_the_policy_leaves_their_image_alone(restarts, server, whose, gone):
     server.pods = {
-        "crashed": broken_pod("crashed", crashed=True),
-        "never": broken_pod("never", crashed=False),
-        "served": broken_pod("served", crashed=False, unready_since=LATER),
-        "without": broken_pod("without", crashed=True, carrying=False),
+        "crashes": broken_pod("crashes", LOOPING),
+        "no start": broken_pod("no start", waiting("RunContainerError"), unready_since=LATER),
+        "never": broken_pod("never", RUNNING),
+        "served": broken_pod("served", RUNNING | ENDED | {"restartCount": 1}, unready_since=LATER),
+        "no image": broken_pod("no image", waiting("ImagePullBackOff"), unready_since=LATER),
+        "no secret": broken_pod("no secret", waiting("CreateContainerConfigError"), unready_since=LATER),
+        "without": broken_pod("without", LOOPING, carrying=False),
         "well": pod("well", carries=True),
     }
     server.live["status"]["availableReplicas"] = 1
@@ -245,14 +272,22 @@ async def test_pods_that_broke_are_replaced_once_the_policy_leaves_their_image_a
     assert set(server.deleted) == gone
 
 
-async def test_under_on_delete_they_are_their_users(restarts, server):
-    server.pods, server.rehearsed = {"crashed": broken_pod("crashed", crashed=True)}, False
+@pytest.mark.parametrize(("update", "gone"), [("RollingUpdate", ["crashes"]), ("OnDelete", [])])
+async def test_under_on_delete_they_are_their_users(restarts, server, update, gone):
     server.live |= {"kind": "StatefulSet"}
-    server.live["spec"]["updateStrategy"] = {"type": "OnDelete"}
-    server.live["status"] |= {"updateRevision": "2", "currentRevision": "1", "availableReplicas": 1}
+    server.live["spec"]["updateStrategy"] = {"type": update}
+    server.live["status"] |= {
+        "updateRevision": "r",
+        "currentRevision": "r",
+        "updatedReplicas": 2,
+        "availableReplicas": 1,
+    }
+    crashes = broken_pod("crashes", LOOPING)
+    crashes["metadata"] |= {"ownerReferences": [owned_by(server.live)], "labels": {"controller-revision-hash": "r"}}
+    server.pods, server.rehearsed = {"crashes": crashes}, False
     remembered(restarts, server, KEY.name)
     await restarts.of(Key(KEY.namespace, KEY.name, "StatefulSet"), server.live, still=60.0, now=140.0)
-    assert not server.deleted
+    assert server.deleted == gone
 
 
 def remembered(restarts, server, name):

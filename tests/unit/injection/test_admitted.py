@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grpctracing.injection import Action, Reason, Seen, State, build, decide, plan
+from grpctracing.injection import Action, Reason, Seen, State, build, decide, guard, plan
 from grpctracing.injection.failed import still_failed
 from grpctracing.injection.findings import Failure, Report
 from grpctracing.injection.preflight import PULL_SECONDS
@@ -129,6 +129,29 @@ def test_what_failed_with_the_patch_does_not_come_again_through_the_policy(again
     (left_alone,) = still_failed(records.values(), [deployment()], PAYLOAD)
     assert left_alone.images == ("shop/app:1",)
     assert not still_failed(records.values(), [deployment()], "another release")
+
+
+AWAY = deployment()["status"] | {"availableReplicas": 2}
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+
+
+@pytest.mark.parametrize("name", ["payment-service", "order-service"], ids=["its own record", "a twin's"])
+@pytest.mark.parametrize(
+    ("given", "rollout_", "seen", "again"),
+    [
+        pytest.param({"status": AWAY}, {}, {"failed_since": 3.0}, guard.STABLE, id="a pod is not well"),
+        pytest.param({"status": AWAY}, {}, {"failed_since": 600.0}, 100.0, id="for long, so less and less often"),
+        pytest.param({}, {}, {}, None, id="all are well"),
+        pytest.param({"status": AWAY}, {"mode": "Plan"}, {}, None, id="nothing is changed at present"),
+        pytest.param({"status": AWAY}, {}, {"policy_in_force": False}, None, id="no policy"),
+        pytest.param({"status": AWAY, **ON_DELETE}, {}, {}, None, id="they are their user's"),
+    ],
+)
+def test_pods_that_broke_are_looked_for_only_where_they_would_be_replaced(name, given, rollout_, seen, again):
+    tracings = [admission(selector={}, **rollout_)]
+    found = decide(Seen(deployment(name=name, **given), tracings, reverted=remembered(), payload=PAYLOAD, **seen))
+    assert found.state in {State.DEGRADED, State.SKIPPED}
+    assert found.requeue == again
 
 
 LOOKED = admission(selector={})

@@ -58,6 +58,13 @@ def seen(*pods, replica_sets=None, given=None):
             'CreateContainerConfigError: secret "x" not found',
             id="a reference into nothing",
         ),
+        pytest.param(
+            container_status(waiting="RunContainerError", message=f"mounting {SECRET}: not a directory"),
+            Cause.START,
+            False,
+            "RunContainerError",
+            id="what the runtime can't start",
+        ),
         pytest.param(container_status(running=True), Cause.NOT_READY, False, "runs and is not ready", id="its probe fails"),
     ],
 )  # fmt: skip

@@ -14,11 +14,10 @@ from tests.unit.injection.builders import container, deployment
 PLAIN, WITH_PATH = Report((3, 12), "1.60"), Report((3, 12), "1.60", pythonpath="/srv")
 
 
-def found(entry, given=None):
-    """What is known of the only container of *given* by its *entry*."""
-    given = given or deployment()
-    (app,) = given["spec"]["template"]["spec"]["containers"]
-    return recorded({"data": {digest(app): entry}}, given)["app"]
+def found(entry, **options):
+    """What is known of the only container of a workload by its *entry*."""
+    (app,) = deployment()["spec"]["template"]["spec"]["containers"]
+    return recorded({"data": {digest(app): entry}}, deployment(), **options)["app"]
 
 
 def unnoted(report):
@@ -34,9 +33,11 @@ def test_what_was_recorded_is_known(report, sets_path):
     assert found(record(report, "shop/app:1", "2026-11-29T00:00:00Z", sets_path=sets_path)) == report
 
 
-def test_a_path_of_which_it_is_not_said_whose_it_is_has_to_be_looked_for_again():
-    assert found(unnoted(WITH_PATH)) is None
-    assert found(unnoted(PLAIN)) == PLAIN, "there is none, so it is no question"
+def test_a_path_of_which_it_is_not_said_whose_it_is_has_to_be_looked_for_again_by_a_policy():
+    """For a patch it is right: the entry is of this container, whose own path it was looked into with."""
+    assert found(unnoted(WITH_PATH)) == WITH_PATH
+    assert found(unnoted(WITH_PATH), by_policy=True) is None
+    assert found(unnoted(PLAIN), by_policy=True) == PLAIN, "there is none, so it is no question"
 
 
 @pytest.mark.parametrize("entry", ["", "{", "[]", "{}"])

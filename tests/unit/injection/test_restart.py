@@ -126,7 +126,10 @@ def test_a_kind_that_is_not_listed_is_restarted_where_its_template_asks():
         pytest.param(replace(CRASH, at_once=False), 0.0, False, id="a crash: not yet"),
         pytest.param(replace(CRASH, at_once=False), 301.0, True, id="not ready in time"),
         pytest.param(replace(CRASH, ours=False), 301.0, False, id="its image can't be pulled any more"),
-        pytest.param(replace(CRASH, cause=Cause.CONFIGURATION), 301.0, True, id="does not start"),
+        pytest.param(replace(CRASH, cause=Cause.START), 301.0, True, id="can't be started"),
+        pytest.param(
+            replace(CRASH, cause=Cause.CONFIGURATION), 301.0, False, id="a missing Secret: the policy can't mend that"
+        ),
         pytest.param(replace(CRASH, cause=Cause.UNSCHEDULED), 301.0, False, id="no node: the policy can't mend that"),
         pytest.param(replace(CRASH, cause=Cause.REFUSED), 301.0, False, id="a quota: nor that"),
         pytest.param(replace(CRASH, cause=Cause.IMAGE), 301.0, False, id="an image that can't be pulled: nor that"),
