@@ -60,6 +60,9 @@ PAUSE: Final = 2.0
 PODS_PATIENCE: Final = 90.0
 """Seconds within which it shows whether a pod that is starting is one that crashes with the injection."""
 AT_ONCE: Final = 8
+NO_RIGHT: Final = (
+    "policies of strategy Admission, if there are any, are not yours to delete: see docs/uninstall.md, by hand"
+)
 OPTIONAL: Final = (PODS, STATEFUL_SETS, DAEMON_SETS)
 """Kinds that earlier releases asked no right for."""
 
@@ -271,12 +274,20 @@ class Uninstall:
         """Delete the policies of the admission strategy first: what is reverted must not come back by the other way."""
         try:
             found = [(resource, await self.client.list(resource, selector=OWNED_SELECTOR)) for resource in POLICIES]
-        except (errors.NotFound, errors.Forbidden):
-            return  # not served, or never permitted: then there is none of ours, or it is not this operator's to write
+        except errors.NotFound:
+            return  # not served
+        except errors.Forbidden:
+            if self.operator is None:
+                self._note(NO_RIGHT)
+            return  # never permitted: then there is none of this operator's
         for resource, objects in found:
             for obj in objects:
                 if self._in_scope(key_of_owner(obj).namespace):
-                    await self.client.delete(resource, obj)
+                    try:
+                        await self.client.delete(resource, obj)
+                    except errors.Forbidden:
+                        self._note(NO_RIGHT)
+                        return
                     self._did("deleted", f"{resource.kind} {obj['metadata']['name']}")
 
     async def _delete(self, resource: Resource) -> None:

@@ -21,7 +21,18 @@ CRASHES: Final = 3
 """Restarts that make a crash loop: four starts, the last after a pause of twenty seconds, all in vain."""
 LONGEST: Final = 200
 """Characters that are quoted of somebody else's message."""
-IMAGE: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+IMAGE: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+BEGINNING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 class Cause(Enum):
@@ -122,11 +133,17 @@ def of_container(container: Object, generation: int) -> Iterator[Failure]:
     if reason in IMAGE:
         yield Failure(Cause.IMAGE, f"{name}: {reason}", generation=generation)
     elif before and not container.get("ready"):
-        looping = waiting is not None and restarts >= CRASHES
+        # Not one that crashed in earlier times and is only being made again, or waits for a Secret.
+        looping = (
+            waiting is not None
+            and restarts >= CRASHES
+            and reason not in BEGINNING
+            and not reason.endswith("ConfigError")
+        )
         how = f"exit code {before.get('exitCode')}, {before.get('reason') or 'Error'}"
         told = f"{name} ended with {how}; {restarts} restarts{', ' + reason if reason else ''}"
         yield Failure(Cause.CRASH, told, at_once=looping, generation=generation)
-    elif reason and reason not in {"ContainerCreating", "PodInitializing"}:
+    elif reason and reason not in BEGINNING:
         missing = reason.endswith(
             "ConfigError"
         )  # a Secret, a key; else the runtime could not start it: a mount, an executable
