@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from grpctracing.kube.apply import OWNED_SELECTOR
+from grpctracing.kube.resources import LEASES
 from tests.api import running
 from tests.api.kubelet import Kubelet
 
@@ -44,9 +46,12 @@ async def client(control_plane: ControlPlane, crd: dict[str, Any]) -> AsyncItera
 
 
 @pytest.fixture
-async def place(client: Client) -> running.Place:
-    """A fresh namespace."""
-    return running.Place(client, await running.new_namespace(client))
+async def place(client: Client) -> AsyncIterator[running.Place]:
+    """A fresh namespace; what operators claimed there is theirs no more when the test is over, or it would be in others' way."""
+    place = running.Place(client, await running.new_namespace(client))
+    yield place
+    for lease in await client.list(LEASES, place.namespace, selector=OWNED_SELECTOR):
+        await client.delete(LEASES, lease)
 
 
 @pytest.fixture
