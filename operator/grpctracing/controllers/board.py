@@ -98,6 +98,11 @@ class Board:
             self.facts[key] = facts
             self.changed(key)
 
+    def policy_in_force(self, tracing: Key) -> bool:
+        """Tell whether pods come through the policy of a GrpcTracing."""
+        facts = self.facts.get(tracing)
+        return facts is not None and facts.policy
+
     def drop(self, key: Key) -> None:
         """Drop a GrpcTracing that is gone."""
         self.facts.pop(key, None)

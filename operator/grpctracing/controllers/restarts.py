@@ -160,8 +160,8 @@ class Restarts:
         tracing = self.world.governing(workload)
         if tracing is None or tracing.spec.rollout.strategy != ADMISSION or tracing.spec.rollout.mode != "Apply":
             return None
-        facts = self.board.facts.get(Key(tracing.metadata.namespace, tracing.metadata.name))
-        return tracing if facts is not None and facts.policy else None
+        key = Key(tracing.metadata.namespace, tracing.metadata.name)
+        return tracing if self.board.policy_in_force(key) else None
 
     async def _look(self, key: Key, workload: JSON, tracing: GrpcTracing, still: float, now: float) -> Untraced | None:
         template, state = f"{tracing.metadata.uid} {digest(workload)}", rollout(workload)

@@ -183,7 +183,6 @@ class WorkloadController:
     ) -> Verdict:
         tracings = self.world.tracings_in(key.namespace)
         tracing = self.world.governing(deployment)
-        facts = self.board.facts.get(Key(key.namespace, tracing.metadata.name)) if tracing else None
         now = self.clock()
         belongs = Key(key.namespace, tracing.metadata.name) if tracing else None
         image = image_digest(deployment, self.payload)
@@ -195,7 +194,7 @@ class WorkloadController:
             heard_for=self.proof.heard_for(key.namespace),
             failed_since=self.history.failed_since(key, deployment, now),
             inherited=inherited,
-            policy_in_force=facts is not None and facts.policy,
+            policy_in_force=belongs is not None and self.board.policy_in_force(belongs),
             healthy_for=self.history.healthy_for(key, now),
             ended_for=self._ended_for(key, deployment, now),
             age=ago(deployment["metadata"].get("creationTimestamp"), otherwise=math.inf),
@@ -249,8 +248,8 @@ class WorkloadController:
 
     def _left_alone_if_unknown(self, tracing: GrpcTracing) -> bool:
         """Tell whether a policy leaves containers of unknown images alone, whatever the verdict on the others is."""
-        facts = self.board.facts.get(Key(tracing.metadata.namespace, tracing.metadata.name))
-        return tracing.spec.rollout.strategy == ADMISSION and facts is not None and facts.policy
+        key = Key(tracing.metadata.namespace, tracing.metadata.name)
+        return tracing.spec.rollout.strategy == ADMISSION and self.board.policy_in_force(key)
 
     def _hold(self, key: Key, verdict: Verdict) -> Verdict:
         """Return *verdict*, or one that waits for what has to be there before an injection makes sense."""

@@ -132,23 +132,17 @@ def of_container(container: Object, generation: int) -> Iterator[Failure]:
     reason = (waiting or {}).get("reason") or ""
     if reason in IMAGE:
         yield Failure(Cause.IMAGE, f"{name}: {reason}", generation=generation)
+    elif reason.endswith("ConfigError"):  # a Secret that is missing, a key of it: whatever it has crashed of before
+        more = f": {cut(waiting['message'])}" if waiting and waiting.get("message") else ""
+        yield Failure(Cause.CONFIGURATION, f"{name}: {reason}{more}", generation=generation)
     elif before and not container.get("ready"):
-        # Not one that crashed in earlier times and is only being made again, or waits for a Secret.
-        looping = (
-            waiting is not None
-            and restarts >= CRASHES
-            and reason not in BEGINNING
-            and not reason.endswith("ConfigError")
-        )
+        # One that crashed in earlier times and is only being made again is in no loop.
+        looping = waiting is not None and restarts >= CRASHES and reason not in BEGINNING
         how = f"exit code {before.get('exitCode')}, {before.get('reason') or 'Error'}"
         told = f"{name} ended with {how}; {restarts} restarts{', ' + reason if reason else ''}"
         yield Failure(Cause.CRASH, told, at_once=looping, generation=generation)
-    elif reason and reason not in BEGINNING:
-        missing = reason.endswith(
-            "ConfigError"
-        )  # a Secret, a key; else the runtime could not start it: a mount, an executable
-        more = f": {cut(waiting['message'])}" if missing and waiting and waiting.get("message") else ""
-        yield Failure(Cause.CONFIGURATION if missing else Cause.START, f"{name}: {reason}{more}", generation=generation)
+    elif reason and reason not in BEGINNING:  # the runtime can't start it: a mount, an executable
+        yield Failure(Cause.START, f"{name}: {reason}", generation=generation)
     elif "running" in state and not container.get("ready"):
         yield Failure(Cause.NOT_READY, f"{name} runs and is not ready", generation=generation)
 

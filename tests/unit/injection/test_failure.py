@@ -53,7 +53,7 @@ def seen(*pods, replica_sets=None, given=None):
         pytest.param(container_status(waiting="ImagePullBackOff"), Cause.IMAGE, False, "ImagePullBackOff", id="no image"),
         pytest.param(container_status(waiting="RegistryUnavailable"), Cause.IMAGE, False, "RegistryUnavailable", id="no registry"),
         pytest.param(container_status(4, waiting="ContainerCreating", last=1), Cause.CRASH, False, "4 restarts", id="made again after crashes of old"),
-        pytest.param(container_status(4, waiting="CreateContainerConfigError", last=1), Cause.CRASH, False, "4 restarts", id="and waiting for a Secret"),
+        pytest.param(container_status(4, waiting="CreateContainerConfigError", last=1), Cause.CONFIGURATION, False, "CreateContainerConfigError", id="waiting for a Secret after them"),
         pytest.param(
             container_status(waiting="CreateContainerConfigError", message='secret "x" not found'),
             Cause.CONFIGURATION,
